@@ -1,0 +1,43 @@
+"""What the leaf modules use of `cython` when they run as plain Python and Cython is not installed.
+
+Decorators and directives do nothing, a cast is its value, every C type is `int`. A leaf module begins with
+
+    try:
+        import cython
+    except ImportError:
+        from esent import _uncompiled as cython
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+compiled = False
+
+
+def cfunc(function: T) -> T:
+    return function
+
+
+ccall = cclass = final = inline = cfunc
+
+
+def _directive(*_arguments: Any, **_types: Any) -> Any:
+    return cfunc
+
+
+boundscheck = wraparound = cdivision = initializedcheck = locals = returns = exceptval = infer_types = _directive
+
+
+def cast(_type: Any, value: T, typecheck: bool = False) -> T:
+    return value
+
+
+def declare(_type: Any = None, value: Any = None, **_types: Any) -> Any:
+    return value
+
+
+bint = bool
+char = uchar = short = ushort = int_ = uint = long = ulong = longlong = ulonglong = Py_ssize_t = size_t = int

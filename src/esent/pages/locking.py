@@ -1,0 +1,44 @@
+"""Exclusive use of a file between processes, and between instances of one process.
+
+The original engine opens its files without sharing. Here an advisory lock on the whole file stands for that: every
+instance takes it, a reader that only looks does not need it. The lock goes away with the process.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+from esent.constants import codes
+from esent.errors import jet_error
+from esent.pages.filesystem import File, os_error
+
+
+class FileLock:
+    """The exclusive lock on an open file; closing the file releases it too."""
+
+    def __init__(self, file: File) -> None:
+        """Take the lock or raise JET_errFileAccessDenied at once; never waits."""
+        self._file = file
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                # flock, not lockf: a lock of lockf is lost when any other descriptor of the file is closed in this process
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            if problem.errno in (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK):
+                raise jet_error(codes.JET_errFileAccessDenied, "in use by another instance", file=file.path) from problem
+            raise os_error(problem, "locking", file.path) from problem
+
+    def release(self) -> None:
+        """Give the lock back; the file stays open. A second call does nothing."""
+        if self._file.fileno() < 0 or sys.platform == "win32":
+            return
+        import fcntl
+
+        fcntl.flock(self._file.fileno(), fcntl.LOCK_UN)
