@@ -166,5 +166,5 @@ def _rebuild(code: int, message: str) -> JetError:
     return jet_error(code, message)
 
 
-__all__ = ["CATEGORIES", "CODES", "JetError", "JetWarning", "jet_error", *LEAVES]  # noqa: PLE0604
+__all__ = ["CATEGORIES", "CODES", "JetError", "JetWarning", "jet_error", *LEAVES]
 __all__ += sorted({category.__name__ for category in CATEGORIES.values()})

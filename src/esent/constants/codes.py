@@ -12,4 +12,4 @@ NAMES.update((CODES[name], name) for name in PREFERRED)
 MEANINGS: dict[int, str] = {int(row["value"]): row["meaning"] for row in reversed(rows("errors.tsv"))}
 
 globals().update(CODES)
-__all__ = [*CODES]  # noqa: PLE0604
+__all__ = [*CODES]

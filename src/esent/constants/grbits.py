@@ -7,4 +7,4 @@ from esent.constants.table import rows
 GRBITS: dict[str, int] = {row["name"]: int(row["value"], 0) for row in rows("grbits.tsv")}
 
 globals().update(GRBITS)
-__all__ = [*GRBITS]  # noqa: PLE0604
+__all__ = [*GRBITS]

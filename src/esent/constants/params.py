@@ -51,4 +51,4 @@ STUB: str
 """
 
 globals().update(PARAMS)
-__all__ = [*PARAMS]  # noqa: PLE0604
+__all__ = [*PARAMS]

@@ -142,7 +142,7 @@ class FileSystem:
     def names(self, directory: Path) -> list[str]:
         """The names in `directory`, sorted."""
         with _translated("listing", directory):
-            return sorted(os.listdir(directory))
+            return sorted(entry.name for entry in directory.iterdir())
 
     def make_directory(self, path: Path, *, parents: bool = False) -> None:
         """Make a directory; one that is there already is fine."""
@@ -167,7 +167,7 @@ class FileSystem:
     def rename(self, source: Path, target: Path) -> None:
         """Put `source` in the place of `target`, which is replaced if it is there, and make that durable."""
         with _translated(f"renaming to {target}", source):
-            os.replace(source, target)
+            source.replace(target)
         self.sync_directory(target.parent)
 
     def sync_directory(self, path: Path) -> None:
