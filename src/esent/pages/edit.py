@@ -1,0 +1,564 @@
+"""A mutable page image: nodes in and out, external header, counters, compaction, what splits and merges move.
+
+Layout (`reference/database-format.md` 4.1, 5.1-5.6):
+
+| bytes          | small page (2-8 KiB)                                          | large page (16, 32 KiB)               |
+|----------------|---------------------------------------------------------------|---------------------------------------|
+| header         | 0..39                                                         | 0..79, own page number at 64          |
+| 8, 16, 20, 24  | dbtime i64, previous u32, next u32, objid u32                 | same                                  |
+| 28, 30, 32     | cbFree, cbUncommittedFree, ibMicFree                          | same                                  |
+| 34, 36         | itagState (low 12 bits: tags, next 3: reserved), page flags   | same                                  |
+| data area      | grows up from the header to ibMicFree                         | same                                  |
+| tag i          | at page end - 4(i+1): cb (13 bits), ib (13 bits), node flags  | 15 and 15 bits                        |
+| node           | [u16 prefix size, if flag 4] u16 suffix size, suffix, data    | node flags on top of the first word   |
+
+Tag 0 is the external header: the key prefix of the page, on the root of a tree its space header or split buffer.
+Always: sum of cb + cbFree + 4 * tags = page size - header. Every operation keeps that; one that does not fit, or a node that
+is not what its lengths say, is a `JetError`, and the page stays as it was.
+"""
+
+from __future__ import annotations
+
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
+from esent.constants import codes
+from esent.errors import jet_error
+
+NODE_VERSIONED = 1
+NODE_DELETED = 2
+NODE_COMPRESSED = 4
+
+PAGE_ROOT = 0x1
+PAGE_LEAF = 0x2
+PAGE_PARENT_OF_LEAF = 0x4
+PAGE_EMPTY = 0x8
+PAGE_SPACE_TREE = 0x20
+PAGE_INDEX = 0x40
+PAGE_LONG_VALUE = 0x80
+PAGE_NON_UNIQUE = 0x400
+PAGE_NEW_RECORD_FORMAT = 0x800
+PAGE_NEW_CHECKSUM = 0x2000
+PAGE_SCRUBBED = 0x4000
+PAGE_FLUSH_TYPE = 0x18000
+PAGE_PRE_INIT = 0x20000
+
+PAGE_SIZES = (2048, 4096, 8192, 16384, 32768)
+MIN_PREFIX = 3  # a shared prefix of one or two bytes would not pay for its length word
+
+
+@cython.cfunc
+@cython.inline
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _get16(data: bytearray, offset: cython.Py_ssize_t) -> cython.int:
+    return data[offset] | data[offset + 1] << 8
+
+
+@cython.cfunc
+@cython.inline
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _put16(data: bytearray, offset: cython.Py_ssize_t, value: cython.int) -> cython.int:
+    data[offset] = value & 0xFF
+    data[offset + 1] = (value >> 8) & 0xFF
+    return 0
+
+
+def common_prefix(first: bytes, second: bytes) -> int:
+    """Number of leading bytes two keys share."""
+    end: cython.Py_ssize_t = min(len(first), len(second))
+    i: cython.Py_ssize_t = 0
+    if first[:end] == second[:end]:
+        return end
+    while first[i] == second[i]:
+        i += 1
+    return i
+
+
+class MutablePage:
+    """One page as it stands in memory. `data` is always a whole page; `bytes(page.data)` is its image (checksum not fresh)."""
+
+    __slots__ = ("_compact_mask", "_header", "_large", "data", "page_size", "pgno")
+
+    def __init__(self, data: bytes | bytearray, pgno: int) -> None:
+        """Take an image over (it is copied). JET_errDatabaseCorrupted where its tag array or counters are impossible."""
+        size: cython.Py_ssize_t = len(data)
+        if size not in PAGE_SIZES:
+            raise jet_error(codes.JET_errPageSizeMismatch, f"a page image of {size} bytes", page=pgno)
+        self.data = bytearray(data)
+        self.page_size = size
+        self.pgno = pgno
+        self._large = size > 8192
+        self._header = 80 if self._large else 40
+        self._compact_mask = 0x7FFF if self._large else 0x1FFF
+        self._check()
+
+    @classmethod
+    def initialise(cls, page_size: int, pgno: int, objid: int, flags: int, dbtime: int) -> MutablePage:
+        """A fresh page: zeroed, an empty external header, no nodes."""
+        page: MutablePage = cls.__new__(cls)
+        page.data = bytearray(page_size)
+        page.page_size = page_size
+        page.pgno = pgno
+        page._large = page_size > 8192
+        page._header = 80 if page._large else 40
+        page._compact_mask = 0x7FFF if page._large else 0x1FFF
+        page.data[24:28] = objid.to_bytes(4, "little")
+        page.dbtime = dbtime
+        page.flags = flags | PAGE_NEW_RECORD_FORMAT
+        if page._large:
+            page.data[64:68] = pgno.to_bytes(4, "little")
+        if flags & PAGE_PRE_INIT:
+            _put16(page.data, 28, page_size - page._header)
+        else:
+            _put16(page.data, 28, page_size - page._header - 4)
+            _put16(page.data, 34, 1)
+        return page
+
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _check(self) -> None:
+        data: bytearray = self.data
+        size: cython.Py_ssize_t = self.page_size
+        area: cython.Py_ssize_t = size - self._header
+        mask: cython.int = self._compact_mask
+        tags: cython.int = _get16(data, 34) & 0xFFF
+        reserved: cython.int = (_get16(data, 34) >> 12) & 7
+        mic_free: cython.Py_ssize_t = _get16(data, 32)
+        used: cython.Py_ssize_t = 4 * tags
+        at: cython.Py_ssize_t = size
+        i: cython.int
+        cb: cython.int
+        if used + mic_free > area or (tags == 0 and mic_free) or (tags and reserved > tags):
+            raise self._damaged(f"{tags} tags and {mic_free} bytes of nodes cannot be on a page", 32)
+        for i in range(tags):
+            at -= 4
+            cb = _get16(data, at) & mask
+            if (_get16(data, at + 2) & mask) + cb > mic_free and cb:
+                raise self._damaged(f"tag {i} lies outside of the used area", at)
+            used += cb
+        if used + _get16(data, 28) != area or _get16(data, 30) > _get16(data, 28):
+            raise self._damaged("used and free bytes do not add up to the page", 28)
+
+    def _damaged(self, what: str, offset: int) -> Exception:
+        return jet_error(codes.JET_errDatabaseCorrupted, what, page=self.pgno, offset=offset)
+
+    def _refused(self, what: str) -> Exception:
+        return jet_error(codes.JET_errLogOperationInconsistentWithDatabase, what, page=self.pgno)
+
+    # header fields
+
+    @property
+    def dbtime(self) -> int:
+        return int.from_bytes(self.data[8:16], "little", signed=True)
+
+    @dbtime.setter
+    def dbtime(self, value: int) -> None:
+        self.data[8:16] = value.to_bytes(8, "little", signed=True)
+
+    @property
+    def previous(self) -> int:
+        return int.from_bytes(self.data[16:20], "little")
+
+    @previous.setter
+    def previous(self, value: int) -> None:
+        self.data[16:20] = value.to_bytes(4, "little")
+
+    @property
+    def next(self) -> int:
+        return int.from_bytes(self.data[20:24], "little")
+
+    @next.setter
+    def next(self, value: int) -> None:
+        self.data[20:24] = value.to_bytes(4, "little")
+
+    @property
+    def objid(self) -> int:
+        return int.from_bytes(self.data[24:28], "little")
+
+    @property
+    def flags(self) -> int:
+        return int.from_bytes(self.data[36:40], "little")
+
+    @flags.setter
+    def flags(self, value: int) -> None:
+        self.data[36:40] = value.to_bytes(4, "little")
+
+    @property
+    def free(self) -> int:
+        """cbFree: free bytes, contiguous or not, the tag array already taken off."""
+        return _get16(self.data, 28)
+
+    @property
+    def uncommitted_free(self) -> int:
+        """cbUncommittedFree: the part of `free` that is promised to transactions that may still roll back."""
+        return _get16(self.data, 30)
+
+    @uncommitted_free.setter
+    def uncommitted_free(self, value: int) -> None:
+        _put16(self.data, 30, min(value, self.free))
+
+    @property
+    def mic_free(self) -> int:
+        """ibMicFree: offset in the data area of the first byte behind the highest used one."""
+        return _get16(self.data, 32)
+
+    @property
+    def tag_count(self) -> int:
+        return _get16(self.data, 34) & 0xFFF
+
+    @property
+    def first_tag(self) -> int:
+        """Tag of line 0: 1, or more on a page with reserved tags."""
+        return max(1, (_get16(self.data, 34) >> 12) & 7)
+
+    @property
+    def line_count(self) -> int:
+        return max(0, self.tag_count - self.first_tag)
+
+    @property
+    def is_root(self) -> bool:
+        return bool(self.flags & PAGE_ROOT)
+
+    @property
+    def is_leaf(self) -> bool:
+        return bool(self.flags & PAGE_LEAF)
+
+    @property
+    def has_unique_keys(self) -> bool:
+        return not self.flags & PAGE_NON_UNIQUE
+
+    # lines
+
+    def _line(self, line: int) -> tuple[int, int, int, int, int, int]:
+        """(tag, offset, end, node flags, prefix size, offset of the suffix's length word + 2) of a node, checked."""
+        data: bytearray = self.data
+        state: cython.int = _get16(data, 34)
+        first: cython.int = (state >> 12) & 7
+        tag: cython.int = line
+        if first == 0:
+            first = 1
+        if line < 0 or line >= (state & 0xFFF) - first:
+            raise self._refused(f"there is no line {line} (of {self.line_count})")
+        tag += first
+        at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1)
+        mask: cython.int = self._compact_mask
+        cb: cython.int = _get16(data, at) & mask
+        word: cython.int = _get16(data, at + 2)
+        offset: cython.Py_ssize_t = self._header + (word & mask)
+        flags: cython.int
+        prefix: cython.int = 0
+        start: cython.Py_ssize_t
+        if cb < 2:
+            raise self._damaged(f"the node of line {line} has {cb} bytes", offset)
+        flags = data[offset + 1] >> 5 if self._large else word >> 13
+        start = offset + 2
+        if flags & 4:
+            prefix = _get16(data, offset) & 0x1FFF
+            start = offset + 4
+            if cb < 4 or prefix > (_get16(data, self.page_size - 4) & mask):
+                raise self._damaged(f"the prefix of line {line} is longer than that of the page", offset)
+        if start + (_get16(data, start - 2) & 0x1FFF) > offset + cb:
+            raise self._damaged(f"the key of line {line} is longer than its node", offset)
+        return tag, offset, offset + cb, flags, prefix, start
+
+    def _suffix_size(self, start: int) -> int:
+        return _get16(self.data, start - 2) & 0x1FFF
+
+    def node_flags(self, line: int) -> int:
+        return self._line(line)[3]
+
+    def set_node_flags(self, line: int, flags: int) -> None:
+        """Set the "versioned" and "deleted" bits; "compressed" belongs to the stored form and stays."""
+        tag, offset, _, old, _, _ = self._line(line)
+        flags = (flags & 3) | (old & 4)
+        if self._large:
+            self.data[offset + 1] = (self.data[offset + 1] & 0x1F) | flags << 5
+        else:
+            at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1) + 2
+            _put16(self.data, at, (_get16(self.data, at) & 0x1FFF) | flags << 13)
+
+    def key(self, line: int) -> bytes:
+        """The complete key, prefix put before."""
+        _, _, _, _, prefix, start = self._line(line)
+        suffix: cython.Py_ssize_t = _get16(self.data, start - 2) & 0x1FFF
+        if prefix:
+            at: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
+            return bytes(self.data[at : at + prefix]) + bytes(self.data[start : start + suffix])
+        return bytes(self.data[start : start + suffix])
+
+    def value(self, line: int) -> bytes:
+        """The data of a node."""
+        _, _, end, _, _, start = self._line(line)
+        return bytes(self.data[start + self._suffix_size(start) : end])
+
+    def child(self, line: int) -> int:
+        """The page number an internal node points to."""
+        _, _, end, _, _, start = self._line(line)
+        start += self._suffix_size(start)
+        if end - start != 4:
+            raise self._damaged(f"the pointer of line {line} has {end - start} bytes", start)
+        return int.from_bytes(self.data[start:end], "little")
+
+    def set_child(self, line: int, pgno: int) -> None:
+        """Redirect the pointer of an internal node."""
+        self.child(line)
+        self.replace(line, pgno.to_bytes(4, "little"))
+
+    def raw_node(self, line: int) -> tuple[int, int, bytes, bytes]:
+        """(node flags, prefix size, suffix, data)."""
+        _, _, end, flags, prefix, start = self._line(line)
+        cut: cython.Py_ssize_t = start + (_get16(self.data, start - 2) & 0x1FFF)
+        return flags, prefix, bytes(self.data[start:cut]), bytes(self.data[cut:end])
+
+    def nodes(self, first: int = 0, last: int | None = None) -> list[tuple[int, bytes, bytes]]:
+        """(flags without "compressed", complete key, data) of the lines first..last (exclusive)."""
+        found: list[tuple[int, bytes, bytes]] = []
+        head = self.external_header() if self.tag_count else b""
+        i: cython.Py_ssize_t
+        stop: cython.Py_ssize_t = self.line_count if last is None else last
+        for i in range(first, stop):
+            flags, prefix, suffix, data = self.raw_node(i)
+            found.append((flags & 3, head[:prefix] + suffix if prefix else suffix, data))
+        return found
+
+    # space
+
+    def _contiguous(self) -> int:
+        return self.page_size - self._header - _get16(self.data, 32) - 4 * (_get16(self.data, 34) & 0xFFF)
+
+    def reorganise(self) -> None:
+        """Close the gaps between the lines; their order in memory and the order of the tags stay."""
+        data: bytearray = self.data
+        mask: cython.int = self._compact_mask
+        header: cython.Py_ssize_t = self._header
+        tags: cython.int = _get16(data, 34) & 0xFFF
+        lines: list[tuple[int, int, int]] = []
+        i: cython.int
+        at: cython.Py_ssize_t
+        for i in range(tags):
+            at = self.page_size - 4 * (i + 1)
+            if _get16(data, at) & mask:
+                lines.append((_get16(data, at + 2) & mask, at, _get16(data, at) & mask))
+            else:
+                _put16(data, at + 2, _get16(data, at + 2) & ~mask)
+        lines.sort()
+        old = bytes(data[header : header + _get16(data, 32)])
+        top: cython.Py_ssize_t = 0
+        for ib, at, cb in lines:
+            data[header + top : header + top + cb] = old[ib : ib + cb]
+            _put16(data, at + 2, (_get16(data, at + 2) & ~mask) | top)
+            top += cb
+        _put16(data, 32, top)
+
+    def _set_tag(self, tag: int, cb: int, ib: int, flags: int) -> None:
+        at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1)
+        _put16(self.data, at, cb)
+        _put16(self.data, at + 2, ib if self._large else ib | flags << 13)
+
+    def _replace_tag(self, tag: int, body: bytes, flags: int) -> None:
+        """Give a tag new content, in place where it fits there."""
+        data: bytearray = self.data
+        at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1)
+        old: cython.Py_ssize_t = _get16(data, at) & self._compact_mask
+        ib: cython.Py_ssize_t = _get16(data, at + 2) & self._compact_mask
+        size: cython.Py_ssize_t = len(body)
+        free: cython.Py_ssize_t = _get16(data, 28)
+        top: cython.Py_ssize_t = _get16(data, 32)
+        last: cython.bint = ib + old == top and old > 0
+        if size - old > free:
+            raise self._refused(f"{size - old} more bytes do not fit: {free} are free")
+        if size > old and not (last and size - old <= self._contiguous()):
+            self._set_tag(tag, 0, 0, 0)
+            _put16(data, 28, free + old)
+            if last:
+                _put16(data, 32, ib)
+            if self._contiguous() < size:
+                self.reorganise()
+            free += old
+            old = 0
+            ib = _get16(data, 32)
+            last = True
+        if last:
+            _put16(data, 32, ib + size)
+        data[self._header + ib : self._header + ib + size] = body
+        self._set_tag(tag, size, ib if size else 0, flags)
+        _put16(data, 28, free + old - size)
+        if _get16(data, 30) > _get16(data, 28):
+            _put16(data, 30, _get16(data, 28))
+
+    # operations on nodes
+
+    def insert(self, line: int, prefix: int, suffix: bytes, data: bytes, flags: int = 0) -> None:
+        """Put a node before `line`: its key is the first `prefix` bytes of the page's prefix and `suffix`."""
+        image: bytearray = self.data
+        size: cython.Py_ssize_t = len(suffix) + len(data) + (4 if prefix else 2)
+        state: cython.int = _get16(image, 34)
+        tags: cython.int = state & 0xFFF
+        first: cython.int = (state >> 12) & 7
+        if first == 0:
+            first = 1
+        if tags < first or line < 0 or line > tags - first:
+            raise self._refused(f"no node can go before line {line} (of {self.line_count})")
+        if prefix and (prefix < 0 or prefix > (_get16(image, self.page_size - 4) & self._compact_mask)):
+            raise self._refused(f"a prefix of {prefix} bytes where the page has fewer")
+        if len(suffix) > 0x1FFF or size + 4 > _get16(image, 28):
+            raise self._refused(f"a node of {size} bytes does not fit: {self.free} are free")
+        if self._contiguous() < size + 4:
+            self.reorganise()
+        tag: cython.Py_ssize_t = line + first
+        end: cython.Py_ssize_t = self.page_size
+        image[end - 4 * tags - 4 : end - 4 * tag - 4] = image[end - 4 * tags : end - 4 * tag]
+        ib: cython.Py_ssize_t = _get16(image, 32)
+        at: cython.Py_ssize_t = self._header + ib
+        flags = (flags & 3) | (4 if prefix else 0)
+        if prefix:
+            _put16(image, at, prefix)
+            _put16(image, at + 2, len(suffix))
+            image[at + 4 : at + size] = suffix + data
+        else:
+            _put16(image, at, len(suffix))
+            image[at + 2 : at + size] = suffix + data
+        if self._large:
+            image[at + 1] |= flags << 5
+        self._set_tag(tag, size, ib, flags)
+        _put16(image, 32, ib + size)
+        _put16(image, 28, _get16(image, 28) - size - 4)
+        _put16(image, 34, state + 1)
+        if _get16(image, 30) > _get16(image, 28):
+            _put16(image, 30, _get16(image, 28))
+
+    def insert_key(self, line: int, key: bytes, data: bytes, flags: int = 0) -> None:
+        """Put a node with a complete key before `line`, compressed against the page's prefix where that pays."""
+        shared = common_prefix(self.prefix(), key)
+        if shared < MIN_PREFIX:
+            shared = 0
+        self.insert(line, shared, key[shared:], data, flags)
+
+    def replace(self, line: int, data: bytes) -> None:
+        """Give a node new data; key and flags stay."""
+        tag, offset, _, flags, _, start = self._line(line)
+        head = bytes(self.data[offset : start + self._suffix_size(start)])
+        self._replace_tag(tag, head + data, flags)
+
+    def replace_key(self, line: int, key: bytes) -> None:
+        """Give a node another key; data and flags stay."""
+        flags, _, _, data = self.raw_node(line)
+        grown = len(key) + len(data) + 2 - (self._line(line)[2] - self._line(line)[1])
+        if grown > self.free:
+            raise self._refused(f"a key {grown} bytes longer does not fit: {self.free} are free")
+        self.delete(line)
+        self.insert_key(line, key, data, flags)
+
+    def delete(self, line: int) -> None:
+        """Take a node off the page."""
+        image: bytearray = self.data
+        state: cython.int = _get16(image, 34)
+        tags: cython.int = state & 0xFFF
+        tag: cython.Py_ssize_t = line + self.first_tag
+        if line < 0 or tag >= tags:
+            raise self._refused(f"there is no line {line} (of {self.line_count})")
+        end: cython.Py_ssize_t = self.page_size
+        at: cython.Py_ssize_t = end - 4 * (tag + 1)
+        cb: cython.Py_ssize_t = _get16(image, at) & self._compact_mask
+        ib: cython.Py_ssize_t = _get16(image, at + 2) & self._compact_mask
+        image[end - 4 * tags + 4 : end - 4 * tag] = image[end - 4 * tags : end - 4 * tag - 4]
+        _put16(image, 34, state - 1)
+        _put16(image, 28, _get16(image, 28) + cb + 4)
+        if ib + cb == _get16(image, 32):
+            _put16(image, 32, ib)
+        if tags == 2 and not _get16(image, end - 4) & self._compact_mask:
+            _put16(image, 32, 0)
+
+    # external header and prefix
+
+    def external_header(self) -> bytes:
+        """The content of tag 0."""
+        if not self.tag_count:
+            return b""
+        at: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
+        return bytes(self.data[at : at + (_get16(self.data, self.page_size - 4) & self._compact_mask)])
+
+    def set_external_header(self, content: bytes) -> None:
+        """Replace the content of tag 0 as it is; refused where a node's prefix would no longer be covered."""
+        if not self.tag_count:
+            raise self._refused("a page without tags has no external header")
+        longest: cython.Py_ssize_t = 0
+        if len(content) < (_get16(self.data, self.page_size - 4) & self._compact_mask):
+            for line in range(self.line_count):
+                longest = max(longest, self._line(line)[4])
+        if len(content) < longest:
+            raise self._refused(f"nodes share {longest} bytes with the external header, {len(content)} would be left")
+        self._replace_tag(0, content, 0)
+
+    def prefix(self) -> bytes:
+        """The key prefix of the page; a root has none."""
+        return b"" if self.flags & PAGE_ROOT else self.external_header()
+
+    def fill(self, nodes: list[tuple[int, bytes, bytes]], header: bytes) -> None:
+        """Give the page other content: `header` in tag 0 and (flags, complete key, data) nodes, compressed against it."""
+        saved = bytes(self.data)
+        try:
+            self.clear()
+            self._replace_tag(0, header, 0)
+            for line, (flags, key, data) in enumerate(nodes):
+                self.insert_key(line, key, data, flags)
+        except Exception:
+            self.data[:] = saved
+            raise
+
+    def clear(self) -> None:
+        """Remove all nodes and the content of the external header; header fields stay."""
+        reserved: cython.int = _get16(self.data, 34) & 0x7000
+        _put16(self.data, 28, self.page_size - self._header - 4)
+        _put16(self.data, 30, 0)
+        _put16(self.data, 32, 0)
+        _put16(self.data, 34, 1 | (0x1000 if reserved else 0))
+        self._set_tag(0, 0, 0, 0)
+
+    def set_prefix(self, prefix: bytes) -> None:
+        """Change the page's prefix; every node is stored anew against it."""
+        self.fill(self.nodes(), prefix)
+
+    # search
+
+    def seek(self, key: bytes, data: bytes | None = None) -> tuple[int, bool]:
+        """First line whose (key, and data where given) is not below what is asked for, and whether it is equal."""
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = self.line_count
+        middle: cython.Py_ssize_t
+        exact: cython.bint = False
+        while low < high:
+            middle = (low + high) >> 1
+            found = self.key(middle)
+            if found < key:
+                low = middle + 1
+            elif found == key and data is not None:
+                value = self.value(middle)
+                if value < data:
+                    low = middle + 1
+                else:
+                    high = middle
+                    exact = value == data
+            else:
+                high = middle
+                exact = found == key
+        return low, bool(exact)
+
+    def seek_child(self, bookmark: bytes) -> int:
+        """Line of the child in whose subtree `bookmark` (key, and data in a non-unique tree) belongs."""
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = self.line_count - 1
+        middle: cython.Py_ssize_t
+        if high < 0:
+            raise self._damaged("an internal page without a node", 34)
+        while low < high:
+            middle = (low + high) >> 1
+            if self.key(middle) > bookmark:
+                high = middle
+            else:
+                low = middle + 1
+        return low
