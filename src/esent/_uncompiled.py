@@ -31,6 +31,22 @@ def _directive(*_arguments: Any, **_types: Any) -> Any:
 boundscheck = wraparound = cdivision = initializedcheck = locals = returns = exceptval = infer_types = _directive
 
 
+class _NoGil:
+    """`@nogil` and `with nogil:` of code that runs under the interpreter's lock anyway."""
+
+    def __call__(self, function: T) -> T:
+        return function
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+
+nogil = _NoGil()
+
+
 def cast(_type: Any, value: T, typecheck: bool = False) -> T:
     return value
 
