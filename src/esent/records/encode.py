@@ -1,0 +1,224 @@
+"""Records as bytes: from column values to the data of a leaf node. No I/O, no schema objects.
+
+Layout (`reference/records-and-indexes.md` 1; catalogue records are the same, `reference/database-format.md` 8.7):
+
+| part               | content                                                                                            |
+|--------------------|----------------------------------------------------------------------------------------------------|
+| header, 4 bytes    | last fixed column u8 (0: none), last variable column u8 (127: none), end of the fixed part u16        |
+| fixed columns      | gap-free from offset 4; the slot of a NULL holds '*'                                                  |
+| null bitmap        | ceil(n/8) bytes, bit i = column i+1 is NULL; the bits behind the last column are 1                    |
+| variable ends      | u16 a column: end relative to the first variable byte; bit 15 = NULL                                  |
+| variable data      |                                                                                                    |
+| tagged array       | (column u16, offset u16) sorted by column; offsets relative to this array                             |
+| tagged values      | one header byte (always on large pages; on small ones for long and multi-valued columns), then bytes  |
+
+Offset word of a tagged column: 0x8000 derived; small pages (up to 8 KiB): 0x4000 a header byte precedes, 0x2000 NULL,
+offset 13 bits; large pages: offset 15 bits. Header byte: 0x01 long value, 0x02 compressed, 0x04 separated, 0x08
+multi-valued, 0x10 exactly two values, 0x20 NULL, 0x40 encrypted.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
+from esent.constants import codes
+from esent.errors import jet_error
+from esent.records.columns import INHERENT_SIZE, VARIABLE_FIRST, Coltyp
+
+COLUMN_MOST = 255
+LONG_VALUE_MOST = 0x7FFFFFFF
+
+_LONG = 0x01
+_COMPRESSED = 0x02
+_SEPARATED = 0x04
+_MULTI = 0x08
+_TWO = 0x10
+_NULL = 0x20
+_SMALL_HEADER = 0x4000
+_SMALL_NULL = 0x2000
+_DERIVED = 0x8000
+_INSTANCE_SEPARATED = 0x8000
+
+
+class Value(NamedTuple):
+    """One stored instance of a tagged column: its bytes (those of the LID if `separated`)."""
+
+    data: bytes
+    separated: bool = False
+    compressed: bool = False
+
+
+class Tagged(NamedTuple):
+    """A tagged column of a record; no values means an explicit NULL, which overrides a default."""
+
+    fid: int
+    values: Sequence[Value]
+    long: bool = False
+    derived: bool = False
+
+
+def record_most(page_size: int, key_most: int = COLUMN_MOST) -> int:
+    """The largest record on pages of `page_size` bytes under a primary key of at most `key_most` bytes."""
+    if page_size <= 8192:
+        return page_size - 48 - 2 - max(255, 2 + key_most)
+    return page_size - 88 - 4 - key_most
+
+
+def tagged_size(column: Tagged, small_page: bool) -> int:
+    """The bytes `column` adds to a record."""
+    return 4 + len(_tagged_value(column, small_page)[0])
+
+
+@cython.cfunc
+def _tagged_value(column: Tagged, small_page: bool) -> tuple[bytes, int]:
+    """The value bytes of a tagged column and the flag bits of its offset word."""
+    flags = _DERIVED if column.derived else 0
+    values = column.values
+    count: cython.Py_ssize_t = len(values)
+    header = _LONG if column.long else 0
+    if count == 0:
+        if small_page:
+            return b"", flags | _SMALL_NULL
+        return bytes((_NULL | header,)), flags
+    first = values[0]
+    if count == 1:
+        if first.compressed:
+            header |= _COMPRESSED
+        if first.separated:
+            header |= _SEPARATED
+        if small_page:
+            if not header:
+                return first.data, flags
+            flags |= _SMALL_HEADER
+        return bytes((header,)) + first.data, flags
+    if small_page:
+        flags |= _SMALL_HEADER
+        if count == 2 and not column.long:
+            if len(first.data) > 255:
+                raise jet_error(codes.JET_errColumnTooBig, f"encoding column {column.fid}: {len(first.data)} bytes")
+            return bytes((_MULTI | _TWO, len(first.data))) + first.data + values[1].data, flags
+    header |= _MULTI
+    if first.compressed:
+        header |= _COMPRESSED
+    offset = 2 * count
+    ends: list[int] = []
+    parts: list[bytes] = []
+    for value in values:
+        if offset > 0x7FFF:
+            raise jet_error(codes.JET_errRecordTooBig, f"encoding column {column.fid}: its values exceed a page")
+        ends.append(offset | (_INSTANCE_SEPARATED if value.separated else 0))
+        parts.append(value.data)
+        offset += len(value.data)
+    return b"".join((bytes((header,)), struct.pack(f"<{count}H", *ends), *parts)), flags
+
+
+def encode_record(
+    fixed: Sequence[bytes | None],
+    sizes: Sequence[int],
+    variable: Sequence[bytes | None],
+    tagged: Sequence[Tagged] = (),
+    *,
+    small_page: bool,
+) -> bytes:
+    """A record: fixed columns 1.. (`sizes` their slot sizes), variable columns 128.., tagged columns in order.
+
+    Tagged columns: derived ones first, then by id. None is NULL. The page's own limit is the caller's to check
+    (`record_most`). JET_errRecordTooBig: an offset does not fit its field. JET_errInvalidBufferSize: a fixed value does
+    not fill its slot.
+    """
+    count: cython.Py_ssize_t = len(fixed)
+    i: cython.Py_ssize_t
+    parts: list[bytes] = [b""]
+    size: cython.Py_ssize_t = 4
+    bitmap = bytearray(b"\xff" * ((count + 7) // 8))
+    for i in range(count):
+        value = fixed[i]
+        if value is None:
+            value = b"*" * sizes[i]
+        elif len(value) != sizes[i]:
+            raise jet_error(codes.JET_errInvalidBufferSize, f"encoding fixed column {i + 1}: {len(value)} bytes for {sizes[i]}")
+        else:
+            bitmap[i >> 3] ^= 1 << (i & 7)
+        parts.append(value)
+        size += len(value)
+    if count:
+        parts.append(bytes(bitmap))
+        size += len(bitmap)
+    if size > 0x7FFF:
+        raise jet_error(codes.JET_errRecordTooBig, f"encoding a record: {size} bytes in its fixed columns")
+    parts[0] = struct.pack("<BBH", count, VARIABLE_FIRST - 1 + len(variable), size)
+    if variable:
+        end: cython.Py_ssize_t = 0
+        ends: list[int] = []
+        for value in variable:
+            if value is None:
+                ends.append(end | 0x8000)
+            else:
+                end += len(value)
+                if end > 0x7FFF:
+                    raise jet_error(codes.JET_errRecordTooBig, f"encoding a record: {end} bytes in its variable columns")
+                ends.append(end)
+        parts.append(struct.pack(f"<{len(ends)}H", *ends))
+        parts.extend([value for value in variable if value])
+    if tagged:
+        most = 0x1FFF if small_page else 0x7FFF
+        offset: cython.Py_ssize_t = 4 * len(tagged)
+        array: list[int] = []
+        values: list[bytes] = []
+        for column in tagged:
+            data, flags = _tagged_value(column, small_page)
+            if offset > most:
+                raise jet_error(codes.JET_errRecordTooBig, "encoding a record: its tagged columns exceed a page")
+            array.append(column.fid)
+            array.append(offset | flags)
+            values.append(data)
+            offset += len(data)
+        parts.append(struct.pack(f"<{len(array)}H", *array))
+        parts.extend(values)
+    return b"".join(parts)
+
+
+def stored_value(coltyp: int, code_page: int, size: int, fixed: bool, data: bytes) -> bytes | None:
+    """`data` as a record keeps it; None where an empty value means NULL (fixed columns, types of inherent size).
+
+    Bit becomes 00 or FF; a short fixed Binary is padded with zeros, fixed Text with spaces (in its code page). `size` is the
+    column's maximum, 0 for a long value without one. JET_errInvalidBufferSize: wrong size for the type.
+    JET_errColumnTooBig: longer than the column allows. JET_errInvalidColumnType: no such type.
+    """
+    inherent = INHERENT_SIZE.get(coltyp)
+    if inherent is not None:
+        if not data:
+            return None
+        if len(data) != inherent:
+            raise jet_error(codes.JET_errInvalidBufferSize, f"storing type {coltyp}: {len(data)} bytes for {inherent}")
+        if coltyp == Coltyp.BIT:
+            return b"\xff" if data[0] else b"\0"
+        return data
+    if coltyp in (Coltyp.LONG_BINARY, Coltyp.LONG_TEXT):
+        most = size or LONG_VALUE_MOST
+    elif coltyp in (Coltyp.BINARY, Coltyp.TEXT):
+        most = size or COLUMN_MOST
+    else:
+        raise jet_error(codes.JET_errInvalidColumnType, f"storing a value of type {coltyp}")
+    if len(data) > most:
+        raise jet_error(codes.JET_errColumnTooBig, f"storing a value of {len(data)} bytes in a column of at most {most}")
+    if not fixed:
+        return data
+    if not data:
+        return None
+    if len(data) < most:
+        missing = most - len(data)
+        if coltyp == Coltyp.BINARY:
+            return data + b"\0" * missing
+        if code_page == 1200:
+            # In phase with the value's start: an odd last byte is followed by the second half of a space.
+            return (data + (b"\0 " if len(data) % 2 else b" \0") * (missing // 2 + 1))[:most]
+        return data + b" " * missing
+    return data
