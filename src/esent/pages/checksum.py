@@ -100,14 +100,14 @@ def _fold(block: cython.p_ulonglong, words: cython.Py_ssize_t, header: cython.bi
             folded[i] ^= folded[half + i]
         if _parity(upper):
             low |= bit
-    upper = folded[0]
-    low |= _parity(upper >> 32) << 5
-    upper = (upper ^ (upper >> 32)) & 0xFFFFFFFF
-    low |= _parity(upper & 0xFFFF0000) << 4
-    low |= _parity(upper & 0xFF00FF00) << 3
-    low |= _parity(upper & 0xF0F0F0F0) << 2
-    low |= _parity(upper & 0xCCCCCCCC) << 1
-    low |= _parity(upper & 0xAAAAAAAA)
+    low |= _parity(folded[0] >> 32) << 5
+    # literals of 32 bits would be Python objects, hence the shifts
+    upper = cython.cast(cython.uint, folded[0] ^ (folded[0] >> 32))
+    low |= _parity(upper >> 16) << 4
+    low |= _parity((upper >> 8) & 0x00FF00FF) << 3
+    low |= _parity((upper >> 4) & 0x0F0F0F0F) << 2
+    low |= _parity((upper >> 2) & 0x33333333) << 1
+    low |= _parity((upper >> 1) & 0x55555555)
     mask = low ^ mask if _parity(upper) else low
     return (((mask << 16) | low) << 32) | upper
 
@@ -117,11 +117,11 @@ def _fold(block: cython.p_ulonglong, words: cython.Py_ssize_t, header: cython.bi
 @cython.exceptval(check=False)
 def _xor(words: cython.p_uint, count: cython.Py_ssize_t) -> cython.uint:
     """The header checksum of `count` 32-bit words."""
-    result: cython.uint = 0x89ABCDEF
+    result: cython.uint = 0x76543210  # the complement of MAGIC, which as a literal would be a Python object
     i: cython.Py_ssize_t
     for i in range(1, count):
         result ^= words[i]
-    return result
+    return ~result
 
 
 @cython.cfunc
@@ -137,14 +137,14 @@ def _status(page: cython.p_ulonglong, size: cython.Py_ssize_t, pgno: cython.ulon
                 break
         else:
             return 1
-    if not page[4] & (0x2000 << 32):
+    if not (page[4] >> 45) & 1:  # flag 0x2000 of the u32 at 36
         if size > 8192 or page[0] >> 32 != pgno:
             return 2
-        return 0 if _xor(cython.cast(cython.p_uint, page), size >> 2) == page[0] & 0xFFFFFFFF else 2
+        return 0 if _xor(cython.cast(cython.p_uint, page), size >> 2) == cython.cast(cython.uint, page[0]) else 2
     if size <= 8192:
         return 0 if _fold(page, words, True) ^ pgno == page[0] else 2
     words >>= 2
-    if _fold(page, words, True) ^ pgno != page[0] or page[8] & 0xFFFFFFFF != pgno:
+    if _fold(page, words, True) ^ pgno != page[0] or cython.cast(cython.uint, page[8]) != pgno:
         return 2
     for i in range(1, 4):
         if _fold(page + i * words, words, False) ^ pgno != page[4 + i]:
