@@ -1,0 +1,408 @@
+"""One database page, read side: header fields, tags, nodes, keys.
+
+Layout (`reference/database-format.md` 4.1 and 5.1 to 5.5), little-endian:
+
+| off | size | field                                                                                        |
+|-----|------|----------------------------------------------------------------------------------------------|
+| 0   | 8    | checksum                                                                                     |
+| 8   | 8    | dbtimeDirtied                                                                                |
+| 16  | 4    | pgnoPrev, 20: pgnoNext (leaves only), 24: objidFDP                                           |
+| 28  | 2    | cbFree, 30: cbUncommittedFree, 32: ibMicFree                                                 |
+| 34  | 2    | itagState: bits 0-11 number of tags, bits 12-14 number of reserved tags (0 means 1)          |
+| 36  | 4    | flags                                                                                        |
+| 40  | 40   | pages above 8 KB only: three checksums, page number at 64, 12 bytes zero                     |
+
+Data grow up from the end of the header; tag `i` is the 4-byte word at page size - 4 * (i + 1): size u16, offset u16 behind
+the header. Tag 0 is the external header, the lines (nodes) follow.
+
+|                  | up to 8 KB                   | above                                      |
+|------------------|------------------------------|--------------------------------------------|
+| mask of the tag  | 0x1FFF                       | 0x7FFF                                     |
+| 3 node flags     | bits 13-15 of the tag's offset | bits 13-15 of the node's first u16       |
+
+Node: [u16 prefix size, if compressed] u16 suffix size, suffix, data; key = prefix of the external header + suffix.
+
+The constructor validates every tag and node, so that the accessors, compiled without bounds checks, stay inside the page.
+"""
+
+from __future__ import annotations
+
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
+from esent.constants import codes
+from esent.errors import JetError, jet_error
+
+PAGE_ROOT = 0x1
+PAGE_LEAF = 0x2
+PAGE_PARENT_OF_LEAF = 0x4
+PAGE_EMPTY = 0x8
+PAGE_REPAIR = 0x10
+PAGE_SPACE_TREE = 0x20
+PAGE_INDEX = 0x40
+PAGE_LONG_VALUE = 0x80
+PAGE_NON_UNIQUE_KEYS = 0x400
+PAGE_NEW_RECORD_FORMAT = 0x800
+PAGE_NEW_CHECKSUM_FORMAT = 0x2000
+PAGE_SCRUBBED = 0x4000
+PAGE_FLUSH_TYPE = 0x18000
+PAGE_PRE_INIT = 0x20000
+PAGE_FDP_DELETE = 0x40000
+
+NODE_VERSION = 1
+NODE_DELETED = 2
+NODE_COMPRESSED = 4
+
+LARGEST_SMALL_PAGE = 8192
+_PAGE_SIZES = (2048, 4096, 8192, 16384, 32768)
+_SPLIT_BUFFER_SIZE = 16
+_NODE_LENGTH_MASK = 0x1FFF
+# dbtime values that stand for something else than a time
+DBTIME_SHRUNK = 0xFFFFFFFFFFFFFFFD
+
+
+def header_size(page_size: int) -> int:
+    """Size of the page header: 40 up to 8 KB, 80 above."""
+    return 40 if page_size <= LARGEST_SMALL_PAGE else 80
+
+
+@cython.cfunc
+@cython.inline
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _u16(data: bytes, offset: cython.Py_ssize_t) -> cython.int:
+    low: cython.int = data[offset]
+    high: cython.int = data[offset + 1]
+    return low | high << 8
+
+
+@cython.cfunc
+@cython.inline
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _u32(data: bytes, offset: cython.Py_ssize_t) -> cython.ulonglong:
+    low: cython.ulonglong = _u16(data, offset)
+    high: cython.ulonglong = _u16(data, offset + 2)
+    return low | high << 16
+
+
+@cython.cclass
+class Page:
+    """A page image (`bytes` of one page) and its number; immutable.
+
+    Raises JET_errPageTagCorrupted or JET_errNodeCorrupted, with page and offset, where tags or nodes do not stay inside the
+    page. An all-zero page has no tags and no lines.
+    """
+
+    data: bytes = cython.declare(bytes, visibility="readonly")
+    page_size: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    pgno: int = cython.declare(cython.ulonglong, visibility="readonly")
+    dbtime: int = cython.declare(cython.ulonglong, visibility="readonly")
+    previous: int = cython.declare(cython.ulonglong, visibility="readonly")
+    next: int = cython.declare(cython.ulonglong, visibility="readonly")
+    objid: int = cython.declare(cython.ulonglong, visibility="readonly")
+    free: int = cython.declare(cython.int, visibility="readonly")
+    uncommitted_free: int = cython.declare(cython.int, visibility="readonly")
+    mic_free: int = cython.declare(cython.int, visibility="readonly")
+    itag_state: int = cython.declare(cython.int, visibility="readonly")
+    flags: int = cython.declare(cython.ulonglong, visibility="readonly")
+    tag_count: int = cython.declare(cython.int, visibility="readonly")
+    first_tag: int = cython.declare(cython.int, visibility="readonly")
+    line_count: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    prefix: bytes = cython.declare(bytes, visibility="readonly")
+    _header: int = cython.declare(cython.Py_ssize_t)
+    _large: bool = cython.declare(cython.bint)
+    _mask: int = cython.declare(cython.int)
+
+    def __init__(self, data: bytes, pgno: int) -> None:
+        size: cython.Py_ssize_t = len(data)
+        if size not in _PAGE_SIZES:
+            raise jet_error(codes.JET_errInvalidParameter, f"reading a page: {size} bytes are not a page", page=pgno)
+        self.data = data
+        self.page_size = size
+        self.pgno = pgno
+        self._large = size > 8192
+        self._header = 80 if self._large else 40
+        self._mask = 0x7FFF if self._large else 0x1FFF
+        self.dbtime = _u32(data, 8) | _u32(data, 12) << 32
+        self.previous = _u32(data, 16)
+        self.next = _u32(data, 20)
+        self.objid = _u32(data, 24)
+        self.free = _u16(data, 28)
+        self.uncommitted_free = _u16(data, 30)
+        self.mic_free = _u16(data, 32)
+        self.itag_state = _u16(data, 34)
+        self.flags = _u32(data, 36)
+        self.tag_count = self.itag_state & 0x0FFF
+        reserved: cython.int = (self.itag_state >> 12) & 7
+        self.first_tag = reserved if reserved > 1 else 1
+        self.line_count = self.tag_count - self.first_tag if self.tag_count > self.first_tag else 0
+        self.prefix = b""
+        self._validate()
+
+    @cython.cfunc
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _validate(self) -> cython.bint:
+        data: bytes = self.data
+        tags: cython.Py_ssize_t = self.tag_count
+        first: cython.Py_ssize_t = self.first_tag
+        header: cython.Py_ssize_t = self._header
+        end: cython.Py_ssize_t = self.page_size - 4 * tags
+        mask: cython.int = self._mask
+        large: cython.bint = self._large
+        shared: cython.Py_ssize_t = 0
+        i: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        size: cython.int
+        start: cython.Py_ssize_t
+        word: cython.int
+        taken: cython.int
+        if end < header:
+            raise self._damage(codes.JET_errPageTagCorrupted, f"{tags} tags do not fit", 34)
+        place = self.page_size
+        for i in range(tags):
+            place -= 4
+            size = _u16(data, place) & mask
+            word = _u16(data, place + 2)
+            start = header + (word & mask)
+            if start + size > end:
+                raise self._damage(codes.JET_errPageTagCorrupted, f"tag {i} reaches outside the data", place)
+            if i == 0:
+                # roots hold their space there instead of a prefix
+                if not self.flags & 0x1:
+                    self.prefix = data[start : start + size]
+                elif self.flags & 0x20 and size > 16:
+                    self.prefix = data[start + 16 : start + size]
+                shared = len(self.prefix)
+            elif i >= first:
+                if size < 2:
+                    raise self._damage(codes.JET_errNodeCorrupted, f"line {i - first} of {size} bytes", start)
+                if large:
+                    word = _u16(data, start)
+                taken = 2
+                if word & 0x8000:
+                    taken = 4
+                    if size < 4 or (_u16(data, start) & 0x1FFF) > shared:
+                        raise self._damage(codes.JET_errNodeCorrupted, f"line {i - first} shares more than there is", start)
+                if taken + (_u16(data, start + taken - 2) & 0x1FFF) > size:
+                    raise self._damage(
+                        codes.JET_errNodeCorrupted, f"the key of line {i - first} is longer than the line", start
+                    )
+        return True
+
+    def _damage(self, code: int, what: str, offset: int) -> JetError:
+        return jet_error(code, f"reading a page: {what}", page=self.pgno, offset=offset)
+
+    @property
+    def is_root(self) -> bool:
+        return self.flags & 0x1 != 0
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.flags & 0x2 != 0
+
+    @property
+    def is_parent_of_leaf(self) -> bool:
+        return self.flags & 0x4 != 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Emptied by a merge: free space, not part of a tree."""
+        return self.flags & 0x8 != 0
+
+    @property
+    def is_space(self) -> bool:
+        """Page of an OwnExt or AvailExt tree."""
+        return self.flags & 0x20 != 0
+
+    @property
+    def is_index(self) -> bool:
+        """Page of a secondary index (or of its space trees)."""
+        return self.flags & 0x40 != 0
+
+    @property
+    def is_long_value(self) -> bool:
+        return self.flags & 0x80 != 0
+
+    @property
+    def has_unique_keys(self) -> bool:
+        return self.flags & 0x400 == 0
+
+    @property
+    def is_pre_init(self) -> bool:
+        """Allocated, not yet filled: no tags at all."""
+        return self.flags & 0x20000 != 0
+
+    @property
+    def is_blank(self) -> bool:
+        """Never written: all bytes zero."""
+        return self.flags == 0 and not any(self.data)
+
+    @property
+    def flush_type(self) -> int:
+        """0 unknown, 1 rock, 2 paper, 3 scissors."""
+        return (self.flags >> 15) & 3
+
+    @property
+    def header_size(self) -> int:
+        return self._header
+
+    def tag(self, index: int) -> tuple[int, int]:
+        """Offset in the page and size of what tag `index` (0 to tag_count - 1) holds."""
+        if not 0 <= index < self.tag_count:
+            raise self._damage(codes.JET_errPageTagCorrupted, f"there is no tag {index}", 34)
+        place: cython.Py_ssize_t = self.page_size - 4 * (index + 1)
+        return self._header + (_u16(self.data, place + 2) & self._mask), _u16(self.data, place) & self._mask
+
+    def external_header(self) -> bytes:
+        """The content of tag 0: prefix, or on a root its space header or split buffer; empty where there are no tags."""
+        if not self.tag_count:
+            return b""
+        start, size = self.tag(0)
+        return self.data[start : start + size]
+
+    @cython.cfunc
+    @cython.inline
+    def _line(self, line: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The place of the tag of a line; JET_errNodeCorrupted where there is no such line."""
+        if line < 0 or line >= self.line_count:
+            raise self._damage(codes.JET_errNodeCorrupted, f"there is no line {line}", 34)
+        return self.page_size - 4 * (line + self.first_tag + 1)
+
+    def node_flags(self, line: int) -> int:
+        """1 version, 2 deleted, 4 compressed."""
+        place: cython.Py_ssize_t = self._line(line)
+        if self._large:
+            place = self._header + (_u16(self.data, place + 2) & 0x7FFF) - 2
+        return _u16(self.data, place + 2) >> 13
+
+    def raw_node(self, line: int) -> tuple[int, int, bytes, bytes]:
+        """(flags, size of the prefix shared, suffix, data) as stored."""
+        place: cython.Py_ssize_t = self._line(line)
+        data: bytes = self.data
+        size: cython.int = _u16(data, place) & self._mask
+        word: cython.int = _u16(data, place + 2)
+        start: cython.Py_ssize_t = self._header + (word & self._mask)
+        end: cython.Py_ssize_t = start + size
+        shared: cython.int = 0
+        suffix: cython.int
+        if self._large:
+            word = _u16(data, start)
+        if word & 0x8000:
+            shared = _u16(data, start) & 0x1FFF
+            start += 2
+        suffix = _u16(data, start) & 0x1FFF
+        start += 2
+        return word >> 13, shared, data[start : start + suffix], data[start + suffix : end]
+
+    def entry(self, line: int) -> tuple[int, bytes, bytes]:
+        """(flags, complete key, data) of a line."""
+        flags, shared, suffix, value = self.raw_node(line)
+        return flags, self.prefix[:shared] + suffix if shared else suffix, value
+
+    def key(self, line: int) -> bytes:
+        """The complete key, prefix put before."""
+        place: cython.Py_ssize_t = self._line(line)
+        data: bytes = self.data
+        word: cython.int = _u16(data, place + 2)
+        start: cython.Py_ssize_t = self._header + (word & self._mask)
+        shared: cython.int = 0
+        suffix: cython.int
+        if self._large:
+            word = _u16(data, start)
+        if word & 0x8000:
+            shared = _u16(data, start) & 0x1FFF
+            start += 2
+        suffix = _u16(data, start) & 0x1FFF
+        start += 2
+        if shared:
+            return self.prefix[:shared] + data[start : start + suffix]
+        return data[start : start + suffix]
+
+    def value_bounds(self, line: int) -> tuple[int, int]:
+        """Where in `.data` the data of a line begin and end."""
+        place: cython.Py_ssize_t = self._line(line)
+        data: bytes = self.data
+        size: cython.int = _u16(data, place) & self._mask
+        word: cython.int = _u16(data, place + 2)
+        start: cython.Py_ssize_t = self._header + (word & self._mask)
+        end: cython.Py_ssize_t = start + size
+        if self._large:
+            word = _u16(data, start)
+        if word & 0x8000:
+            start += 2
+        return start + 2 + (_u16(data, start) & 0x1FFF), end
+
+    def value(self, line: int) -> bytes:
+        """The data of a line."""
+        start, end = self.value_bounds(line)
+        return self.data[start:end]
+
+    def child(self, line: int) -> int:
+        """The page a line of an internal page points to; JET_errNodeCorrupted where its data are not a page number."""
+        start, end = self.value_bounds(line)
+        if end - start != 4:
+            raise self._damage(
+                codes.JET_errNodeCorrupted, f"line {line} of an internal page has {end - start} bytes of data", start
+            )
+        return _u32(self.data, start)
+
+    def seek(self, key: bytes) -> tuple[int, bool]:
+        """The first line whose key is >= `key`, and whether it is equal; (line_count, False) if there is none.
+
+        An internal page's last key may be empty, which there means infinity: it is never less.
+        """
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = self.line_count
+        middle: cython.Py_ssize_t
+        infinite: cython.bint = not self.flags & 0x2
+        found: bytes
+        exact: bool = False
+        if infinite and high and not self.key(high - 1):
+            high -= 1
+        while low < high:
+            middle = (low + high) >> 1
+            found = self.key(middle)
+            if found < key:
+                low = middle + 1
+            else:
+                high = middle
+                if found == key:
+                    exact = True
+        return low, exact
+
+    def entries(self) -> list[tuple[int, bytes, bytes]]:
+        """(flags, complete key, data) of all lines in order; nothing is skipped, deleted nodes neither."""
+        result: list[tuple[int, bytes, bytes]] = []
+        data: bytes = self.data
+        prefix: bytes = self.prefix
+        place: cython.Py_ssize_t = self.page_size - 4 * self.first_tag
+        mask: cython.int = self._mask
+        _line: cython.Py_ssize_t
+        start: cython.Py_ssize_t
+        end: cython.Py_ssize_t
+        word: cython.int
+        shared: cython.int
+        suffix: cython.int
+        key: bytes
+        for _line in range(self.line_count):
+            place -= 4
+            word = _u16(data, place + 2)
+            start = self._header + (word & mask)
+            end = start + (_u16(data, place) & mask)
+            if self._large:
+                word = _u16(data, start)
+            shared = 0
+            if word & 0x8000:
+                shared = _u16(data, start) & 0x1FFF
+                start += 2
+            suffix = _u16(data, start) & 0x1FFF
+            start += 2
+            key = data[start : start + suffix]
+            if shared:
+                key = prefix[:shared] + key
+            result.append((word >> 13, key, data[start + suffix : end]))
+        return result
