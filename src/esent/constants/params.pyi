@@ -1,20 +1,29 @@
 # Made by scripts/generate_stubs.py.
 from dataclasses import dataclass
 
+TEXT_TYPES: tuple[str, ...]
+
 @dataclass(frozen=True, slots=True)
 class ParameterDefinition:
     number: int
     name: str
     type: str
-    default: str
-    range: str
+    default: int | str
+    low: int | None
+    high: int | None
     scope: str
     settable: str
+    advanced: bool
     status: str
     meaning: str
+    @property
+    def is_text(self) -> bool: ...
+    @property
+    def range(self) -> str: ...
 
 PARAMETERS: dict[int, ParameterDefinition]
 PARAMS: dict[str, int]
+ERROR_TEXTS: dict[int, str]
 STUB: str
 JET_paramSystemPath: int
 JET_paramTempPath: int
@@ -201,7 +210,6 @@ JET_paramHungIOThreshold: int
 JET_paramHungIOActions: int
 JET_paramMinDataForXpress: int
 JET_paramEnableShrinkDatabase: int
-(unassigned): int
 JET_paramProcessFriendlyName: int
 JET_paramDurableCommitCallback: int
 JET_paramEnableSqm: int
