@@ -12,6 +12,7 @@ Layout (`reference/log-and-recovery.md` 9.2, `reference/database-format.md` 1), 
 | 132 | 8    | LOGTIME of the highest required, 140: of the highest committed                            |
 """
 
+# ruff: noqa: RUF009 - the defaults are immutable
 from __future__ import annotations
 
 import struct
@@ -51,12 +52,14 @@ class PatchPage:
         if not is_trailer(data):
             what = "reading the trailer page of a backup: it is damaged or missing"
             raise jet_error(codes.JET_errBadPatchPage, what, file=file, offset=offset)
-        generations = _GENERATIONS.unpack_from(data, _GENERATIONS_AT)
+        minimum, maximum, committed = _GENERATIONS.unpack_from(data, _GENERATIONS_AT)
         return cls(
             BackupInfo.unpack(data, _BACKUP),
             Signature.unpack(data, _SIGN_DB),
             Signature.unpack(data, _SIGN_LOG),
-            *generations,
+            minimum,
+            maximum,
+            committed,
             LogTime.unpack(data, _TIMES_AT),
             LogTime.unpack(data, _TIMES_AT + 8),
         )
