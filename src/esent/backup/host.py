@@ -69,7 +69,7 @@ class BackupHost(Protocol):
     """An initialised instance."""
 
     @property
-    def lock(self) -> threading.RLock:  # type: ignore[valid-type]
+    def lock(self) -> threading.RLock:
         """The instance's state lock; never held across a wait for the disk."""
         ...
 
