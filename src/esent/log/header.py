@@ -53,7 +53,7 @@ MINOR_LEGACY = 3704
 HIGHEST_UPDATE = 130  # of 8.4000: format of EFV 9600
 CHECKSUM_CHAIN_MINOR = 13  # from this update minor on, a header carries the checksum of the whole previous log
 
-_HEADER = struct.Struct("<IIHHHH8s8sIII28s567sB8sIBQI2sI2048s")
+_HEADER = struct.Struct("<IiHHHH8s8sIII28s567sB8sIBQI2sI2048s")
 _ATTACH = struct.Struct("<BBHqII8s8s28s")
 _PARAM = struct.Struct("<261s261sBIIIIIII16s")
 
@@ -272,6 +272,8 @@ class LogHeader:
         ) = _HEADER.unpack_from(data)
         if checksum != header_checksum(data):
             raise jet_error(codes.JET_errLogFileCorrupt, "the checksum of the log header is wrong", file=path, offset=0)
+        if generation < 1 or file_segments < header_segments + 2:
+            raise jet_error(codes.JET_errLogFileCorrupt, "the log header has an impossible generation or size", file=path)
         version = LogVersion(major, minor, update_major, update_minor)
         untyped = version < (MAJOR_LEGACY, MINOR_LEGACY, 5, 0)
         if file_type != FILE_TYPE_LOG and not (file_type == 0 and untyped):
