@@ -38,7 +38,10 @@ def test_genuine_checkpoints(fixtures: Any) -> None:
         assert found.full_backup == Lgpos(*facts["fullbackup"]["lgpos"])
         assert found.incremental_backup == Lgpos(*facts["incbackup"]["lgpos"])
         assert found.last_full_backup_checkpoint == Lgpos(*facts["lastfullbackupcheckpoint"]["lgpos"])
-        assert found.signature.random == facts["signature"]["rand"]
+        # the listing's last signature is that of a database, where the checkpoint lists one
+        listed = found.attachments[-1].sign_db if found.attachments else found.signature
+        assert listed.random == facts["signature"]["rand"]
+        assert found.has_attachments == bool(found.attachments)
         data = path.read_bytes()
         assert len(data) == FILE_SIZE
         assert found.pack() == data[:COPY_SIZE] == data[COPY_SIZE:]
