@@ -1,0 +1,44 @@
+"""`esent dump`: every row of every table, as JSON lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from esent.tools.dump import dump
+
+
+@click.command("dump")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.option("--system", is_flag=True, help="The engine's own tables too.")
+@click.option("--entries", is_flag=True, help="Every entry of every secondary index too.")
+@click.option("--no-rows", is_flag=True, help="Definitions and indexes only.")
+@click.option("--dirty", is_flag=True, help="Dump a database that was not closed well as it is, without its logs.")
+def command(file: Path, tables: tuple[str, ...], system: bool, entries: bool, no_rows: bool, dirty: bool) -> None:
+    """Print FILE as JSON lines: each table's definition, every row with every column, counts, indexes.
+
+    FILE is never written to. The exit status is 1 if a value, a row or an index could not be read; its line says so.
+    """
+    damaged = False
+    out = click.get_text_stream("stdout")
+    for line in dump(file, tables or None, system=system, rows=not no_rows, entries=entries, allow_dirty=dirty):
+        out.write(line + "\n")
+        # a column may be named so too: only a line that may report damage is worth the parsing
+        damaged = damaged or ('error":' in line and _reports_damage(json.loads(line)))
+    if damaged:
+        raise SystemExit(1)
+
+
+def _reports_damage(line: dict[str, Any]) -> bool:
+    values = line.get("r", {}).values()
+    return "error" in line or "scanerror" in line or any(_is_error(value) for value in values)
+
+
+def _is_error(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_is_error, value))
+    return isinstance(value, dict) and "error" in value

@@ -1,0 +1,106 @@
+"""`esent tables`: what tables a database has, with their columns and indexes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from esent.catalog.objects import Index, Table
+from esent.catalog.schema import Catalog
+from esent.cli.console import json_option, print_json
+from esent.errors import JetError
+from esent.pages.database_file import DatabaseFile
+from esent.records.columns import Column, Coltyp
+from esent.tree.source import PageSource
+from esent.tree.space import owned_extents
+
+
+@click.command("tables")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--system", is_flag=True, help="The engine's own tables too.")
+@click.option("--columns", "details", is_flag=True, help="Each table's columns and indexes too.")
+@json_option
+def command(file: Path, system: bool, details: bool, as_json: bool) -> None:
+    """List the tables of FILE, which is never written to and may be dirty."""
+    with DatabaseFile(file) as source:
+        catalog = Catalog.load(source)
+        tables = [catalog.table(name) for name in catalog.names() if system or not catalog.is_system(name)]
+        shown = [(table, _owned_pages(source, table)) for table in tables]
+    if as_json:
+        print_json([_as_json(table, pages) for table, pages in shown])
+        return
+    # wide enough for any name: a pipe has no width, and a name cut short would be useless
+    console = Console(width=None if Console().is_terminal else 10_000)
+    grid = Grid("table", "object", "columns", "indexes", "pages", "template", box=None, pad_edge=False)
+    for table, pages in shown:
+        counts = [str(table.objid), str(len(table.columns)), str(len(table.indexes)), "?" if pages is None else str(pages)]
+        grid.add_row(escape(table.name), *counts, escape(table.template_name or ""))
+    console.print(grid)
+    if details:
+        for table, _ in shown:
+            _print_details(console, table)
+
+
+def _owned_pages(source: PageSource, table: Table) -> int | None:
+    """Pages of the table's own tree, its indexes and long values not counted; None where its space is damaged."""
+    try:
+        return sum(extent.pages for extent in owned_extents(source, table.root, table.objid))
+    except JetError:
+        return None
+
+
+def _type_name(column: Column) -> str:
+    name = "".join(word.capitalize() for word in Coltyp(column.coltyp).name.split("_"))
+    return f"{name} {column.code_page}" if column.code_page else name
+
+
+def _key(table: Table, index: Index) -> list[str]:
+    parts = []
+    for segment in index.segments:
+        column = table.segment_column(segment)
+        parts.append(("-" if segment.descending else "+") + (column.name if column else f"{segment.columnid:#x}"))
+    return parts
+
+
+def _print_details(console: Console, table: Table) -> None:
+    console.print(f"\n[bold]{escape(table.name)}[/bold]", highlight=False)
+    grid = Grid("column", "id", "type", "size", "options", box=None, pad_edge=False)
+    for column in table.columns:
+        size = str(column.max_size or "")
+        grid.add_row(f"  {escape(column.name)}", f"{column.columnid:#x}", _type_name(column), size, f"{column.grbit:#x}")
+    console.print(grid)
+    for index in table.indexes:
+        kind = "primary" if index.is_primary else "unique" if index.is_unique else ""
+        console.print(f"  index {escape(index.name)}: {escape(' '.join(_key(table, index)))} {kind}".rstrip(), highlight=False)
+
+
+def _as_json(table: Table, pages: int | None) -> dict[str, Any]:
+    return {
+        "name": table.name,
+        "objid": table.objid,
+        "root": table.root,
+        "pages": pages,
+        "flags": table.flags,
+        "template": table.template_name,
+        "columns": [
+            {
+                "name": column.name,
+                "id": column.columnid,
+                "type": _type_name(column),
+                "coltyp": int(column.coltyp),
+                "max_size": column.max_size,
+                "code_page": column.code_page,
+                "grbit": column.grbit,
+            }
+            for column in table.columns
+        ],
+        "indexes": [
+            {"name": index.name, "key": _key(table, index), "primary": index.is_primary, "unique": index.is_unique}
+            for index in table.indexes
+        ],
+    }
