@@ -42,7 +42,7 @@ def log_paths(host: BackupHost, low: int, end: int) -> list[str]:
 def read_checkpoint(host: BackupHost) -> Lgpos:
     """The position in the checkpoint file. Raises JET_errCheckpointFileNotFound, JET_errCheckpointCorrupt."""
     path = host.system_path / checkpoint_name(host.base, host.log.extension)
-    return Checkpoint.read(path, host.files).checkpoint
+    return Checkpoint.read(path, files=host.files).position
 
 
 def lowest_closed(host: BackupHost) -> int:
