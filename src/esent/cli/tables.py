@@ -15,7 +15,7 @@ from esent.catalog.schema import Catalog
 from esent.cli.console import json_option, print_json
 from esent.errors import JetError
 from esent.pages.database_file import DatabaseFile
-from esent.records.columns import Column, Coltyp
+from esent.records.columns import Coltyp, Column
 from esent.tree.source import PageSource
 from esent.tree.space import owned_extents
 

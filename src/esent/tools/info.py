@@ -160,7 +160,7 @@ def _database(path: Path, file: DatabaseFile, size: int) -> FileInfo:
     if header.bkinfo_full_cur:
         summary.append(("taken by the backup of", _backup(header.bkinfo_full_cur)))
     if trailer:
-        summary.append(("backup needs the logs", _generations(trailer.bkinfo.generation_low, trailer.bkinfo.generation_high)))
+        summary.append(("backup needs the logs", _generations(trailer.backup.generation_low, trailer.backup.generation_high)))
     fields = plain(header)
     if trailer:
         fields["trailer"] = plain(trailer)
