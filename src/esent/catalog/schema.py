@@ -57,6 +57,8 @@ _HEAD_OFFSET = 4
 _HEAD_END = _HEAD_OFFSET + _HEAD.size
 _FIRST_FIXED = 3
 _TYPES = frozenset(ObjectType)
+_COLUMN_NUMBERS = struct.Struct("<5i")
+_NIL, _LAST_TYPE = int(Coltyp.NIL), int(Coltyp.UNSIGNED_LONG_LONG)
 _PLACES = {column.name: place for place, column in enumerate(CATALOG_COLUMNS)}
 (_ID, _ROOT, _SPACE, _FLAGS, _PAGES, _OFFSET, _LCMAP, _KEY_MOST, _CHUNK, _NAME, _TEMPLATE, _DEFAULT, _SEGMENTS, _VARIABLE) = (
     _PLACES[name]
@@ -250,17 +252,22 @@ class Catalog:
 
 def _column(row: Row, *, template: bool) -> Column | None:
     """The column a row describes, None for a deleted one."""
-    coltyp, fid, flags = _signed(row[_ROOT]), _signed(row[_ID]), _signed(row[_FLAGS]) & 0xFFFF
-    if coltyp == Coltyp.NIL:
+    try:
+        numbers = b"".join((row[_ROOT], row[_ID], row[_FLAGS], row[_SPACE], row[_PAGES]))
+    except TypeError:
+        raise _corrupted("a column without one of its numbers", None) from None
+    coltyp, fid, flags, size, code_page = _COLUMN_NUMBERS.unpack(numbers)
+    if coltyp == _NIL:
         return None
-    if not 1 <= fid <= TAGGED_LAST or not Coltyp.NIL < coltyp <= Coltyp.UNSIGNED_LONG_LONG:
+    if not 1 <= fid <= TAGGED_LAST or not _NIL < coltyp <= _LAST_TYPE:
         raise _corrupted(f"column {fid} of type {coltyp}", None)
-    size, offset = _signed(row[_SPACE]), 0 if row[_OFFSET] is None else _unsigned(row[_OFFSET])
+    flags &= 0xFFFF
+    offset = 0 if row[_OFFSET] is None else _unsigned(row[_OFFSET])
     if size < 0 or (fid < 128 and not 0 < size <= 255):
         raise _corrupted(f"column {fid} of {size} bytes", None)
     default: bytes | None = row[_DEFAULT] if flags & FLAG_DEFAULT else None
     callback = None if row[_TEMPLATE] is None else _text(row[_TEMPLATE])
-    return Column(_text(row[_NAME]), fid, coltyp, size, flags, _signed(row[_PAGES]), offset, default, template, callback)
+    return Column(_text(row[_NAME]), fid, coltyp, size, flags, code_page, offset, default, template, callback)
 
 
 def _fill_built_in(table: Table) -> None:

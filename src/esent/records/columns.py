@@ -13,6 +13,7 @@ A columnid of the API is the id with bit 31 set when the column belongs to the t
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -144,11 +145,7 @@ class Column:
     @property
     def grbit(self) -> int:
         """JET_bitColumn... as JetGetTableColumnInfo gives them."""
-        grbit = grbits.JET_bitColumnFixed if self.is_fixed else grbits.JET_bitColumnTagged if self.is_tagged else 0
-        for flag, bit in _GRBIT_OF_FLAG:
-            if self.flags & flag:
-                grbit |= bit
-        return grbit
+        return _grbit(self.flags, min(self.fid, TAGGED_FIRST))
 
     def default_value(self) -> bytes | None:
         """The default as records and retrieval show it: a fixed slot is filled up, a Bit is 00 or FF; None without one."""
@@ -163,3 +160,13 @@ class Column:
                 value += (fill * self.max_size)[len(value) % len(fill) :]
             return value.ljust(self.max_size, b"\0")[: self.max_size]
         return value
+
+
+@functools.lru_cache(maxsize=1024)
+def _grbit(flags: int, fid: int) -> int:
+    """JET_bitColumn... of persisted flags and an id, `fid` TAGGED_FIRST for all tagged ones."""
+    grbit = grbits.JET_bitColumnFixed if fid <= FIXED_LAST else grbits.JET_bitColumnTagged if fid >= TAGGED_FIRST else 0
+    for flag, bit in _GRBIT_OF_FLAG:
+        if flags & flag:
+            grbit |= bit
+    return grbit

@@ -152,17 +152,18 @@ class RecordPlan:
     `derived`: the table is derived from a template, whose tagged columns are numbered apart and marked with a bit.
     """
 
-    columns: list  # type: ignore[type-arg]
-    defaults: list  # type: ignore[type-arg]
-    cells: Any
-    large_pages: cython.bint
-    count: cython.Py_ssize_t
+    columns: list[Column] = cython.declare(list, visibility="readonly")
+    defaults: list[bytes | None] = cython.declare(list, visibility="readonly")
+    cells: Any = cython.declare(object, visibility="readonly")
+    large_pages: bool = cython.declare(cython.bint, visibility="readonly")
+    count: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
     _fixed: list  # type: ignore[type-arg]
     _fixed_start: list  # type: ignore[type-arg]
     _fixed_end: list  # type: ignore[type-arg]
     _variable: list  # type: ignore[type-arg]
     _tagged: list  # type: ignore[type-arg]
     _template: list  # type: ignore[type-arg]
+    _multiple: list  # type: ignore[type-arg]
     _blank: Any
 
     def __init__(self, columns: Sequence[Column], *, large_pages: bool, derived: bool = False) -> None:
@@ -170,6 +171,7 @@ class RecordPlan:
         self.defaults = [column.default_value() for column in columns]
         self.large_pages = large_pages
         self.count = len(self.columns)
+        self._multiple = [column.is_multivalued for column in columns]
         self._fixed = [-1]
         self._fixed_start = [0]
         self._fixed_end = [0]
@@ -381,6 +383,7 @@ class RecordPlan:
         else:
             cells = self.cells
         row: list[Any] = [None] * self.count
+        multiple: list[bool] = self._multiple
         for index in range(self.count):
             form = cells[3 * index]
             if form == _NULL:
@@ -394,15 +397,13 @@ class RecordPlan:
                 low = cells[3 * index + 1]
                 high = cells[3 * index + 2]
                 several = tagged_values(data, low, high)
-                row[index] = (
-                    several if len(several) > 1 or self.columns[index].is_multivalued else several[0] if several else None
-                )
+                row[index] = several if len(several) > 1 or multiple[index] else several[0] if several else None
                 continue
             elif form == _BROKEN:
                 value = _broken(f"column {self.columns[index].name} has no place in the record", 0)
             else:
                 value = self.defaults[index]
-            row[index] = [value] if self.columns[index].is_multivalued else value
+            row[index] = [value] if multiple[index] else value
         return row
 
 

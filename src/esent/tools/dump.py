@@ -36,6 +36,7 @@ from esent.tree.cursor import Tree
 from esent.tree.long_values import LongValues
 from esent.tree.source import PageSource
 
+_DEFAULT = ',"default":"%s"'
 _LONG_VALUE_PAGES_KEPT = 32
 _OBJECT_GRBIT = grbits.JET_bitTableInfoBookmark | grbits.JET_bitTableInfoRollback
 
@@ -86,27 +87,16 @@ def table_line(table: Table) -> str:
     """The definition of a table as JetGetObjectInfo, JetGetTableColumnInfo and JetGetTableIndexInfo give it."""
     columns = []
     for column in table.columns:
-        shown: dict[str, Any] = {
-            "name": column.name,
-            "id": column.columnid,
-            "coltyp": int(column.coltyp),
-            "cbmax": column.max_size,
-            "grbit": hex(column.grbit),
-            "cp": column.code_page,
-        }
         default = column.default_value()
-        if default is not None:
-            shown["default"] = default.hex()
-        columns.append(shown)
-    return _json(
-        {
-            "table": table.name,
-            "grbit": hex(_OBJECT_GRBIT),
-            "flags": hex(table.flags),
-            "template": table.template_name,
-            "columns": columns,
-            "indexes": [_index_definition(table, index) for index in table.indexes],
-        }
+        columns.append(
+            f'{{"name":{json.dumps(column.name)},"id":{column.columnid},"coltyp":{column.coltyp:d},"cbmax":{column.max_size},'
+            f'"grbit":"{column.grbit:#x}","cp":{column.code_page}'
+            f"{'' if default is None else _DEFAULT % default.hex()}}}"
+        )
+    indexes = [_json(_index_definition(table, index)) for index in table.indexes]
+    return (
+        f'{{"table":{json.dumps(table.name)},"grbit":"{_OBJECT_GRBIT:#x}","flags":"{table.flags:#x}",'
+        f'"template":{json.dumps(table.template_name)},"columns":[{",".join(columns)}],"indexes":[{",".join(indexes)}]}}'
     )
 
 
