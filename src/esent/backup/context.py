@@ -154,9 +154,10 @@ class BackupContext:
                 self._attaching -= 1
                 self._gate.notify_all()
 
-    def terminate(self, timeout: float | None = None) -> None:
-        """JetTerm with abrupt or stop-backup: waits for a snapshot of the instance to end (at most `timeout` seconds, then it
-        is let go without stamps), then aborts a streaming backup with JET_errBackupAbortByServer."""
+    def terminate(self) -> None:
+        """JetTerm with abrupt or stop-backup: waits for a snapshot of the instance to end (as long as one may stay frozen,
+        then it is let go without stamps), then aborts a streaming backup with JET_errBackupAbortByServer."""
+        timeout = int(self.host.parameter(params.JET_paramOSSnapshotTimeout)) / 1000
         with self._gate:
             self._gate.wait_for(lambda: not self.in_snapshot, timeout)
             release = self._release
@@ -324,7 +325,7 @@ class BackupContext:
 
         def trailer() -> bytes:
             if self.host.parameter(params.JET_paramAggressiveLogRollover):
-                self.host.log.roll()
+                self.host.roll_log()
             ends = info._replace(generation_high=self.host.log.generation)
             return PatchPage(backup=ends, sign_db=signatures[0], sign_log=signatures[1]).pack(self.host.page_size)
 
@@ -350,7 +351,7 @@ class BackupContext:
                 raise jet_error(codes.JET_errInvalidParameter, "not the name of a closed log of the instance", file=path)
             if not host.files.exists(path):
                 raise jet_error(codes.JET_errMissingFileToBackup, "the file to back up does not exist", file=path)
-            if parsed is None or absolute(str(path.parent)) != host.log_path:
+            if parsed is None or path.parent != absolute(str(host.log_path)):
                 raise jet_error(codes.JET_errInvalidParameter, "not a file of this backup", file=path)
             verify = not host.parameter(params.JET_paramDisableBlockVerification)
             return LogFileStream(path, host.page_size, host.files, generation=parsed[0], verify=verify)
@@ -449,7 +450,7 @@ class BackupContext:
 
     def _prepare(self, run: Run) -> None:
         host = self.host
-        host.log.roll()
+        host.roll_log()
         position = log_phase(host, Phase.PREPARE_LOGS, run.kind, run.scope)
         ranges = run.ranges
         run.in_logs = True
@@ -483,7 +484,7 @@ class BackupContext:
         ranges = run.ranges
         host = self.host
         info = BackupInfo(Lgpos(), LogTime.now(), ranges.delete_low, ranges.delete_end)
-        host.log.flush(log_phase(host, Phase.TRUNCATE, run.kind, run.scope, info=info))
+        host.flush_log(log_phase(host, Phase.TRUNCATE, run.kind, run.scope, info=info))
         delete_logs(host, ranges.delete_low, ranges.delete_end)
 
     # ---- end -----------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from esent.pages.primitives import Lgpos
 
 if TYPE_CHECKING:
     from esent.log.checkpoint import Checkpoint
+    from esent.log.records import Record
     from esent.log.writer import LogStream
     from esent.pages.header import DatabaseHeader
 
@@ -74,7 +75,21 @@ class BackupHost(Protocol):
         ...
 
     @property
-    def log(self) -> LogStream: ...
+    def log(self) -> LogStream:
+        """The live stream, to look at; what writes goes through the three functions below."""
+        ...
+
+    def append(self, record: Record) -> Lgpos:
+        """Put a record into the log; its position."""
+        ...
+
+    def flush_log(self, upto: Lgpos | None = None) -> None:
+        """Return when the records up to `upto` (all) are durable."""
+        ...
+
+    def roll_log(self) -> None:
+        """Close the current log; the next generation is current when this returns."""
+        ...
 
     @property
     def files(self) -> FileSystem: ...

@@ -108,10 +108,10 @@ class SnapshotSession:
             require_full_backup(host.backup_databases(), Kind.OS_SNAPSHOT)
         log_phase(host, Phase.BEGIN, Kind.OS_SNAPSHOT, self.scope)
         if not host.circular_logging:
-            host.log.roll()
+            host.roll_log()
         member.mark = log_phase(host, Phase.PREPARE_LOGS, Kind.OS_SNAPSHOT, self.scope)
         member.marked_at = LogTime.now()
-        host.log.flush(member.mark)
+        host.flush_log(member.mark)
         self._choose_logs(member)
         host.freeze_writes()
         member.frozen = True
@@ -163,7 +163,7 @@ class SnapshotSession:
             return
         ranges = member.ranges
         info = BackupInfo(Lgpos(), LogTime.now(), ranges.delete_low, ranges.delete_end)
-        host.log.flush(log_phase(host, Phase.TRUNCATE, Kind.OS_SNAPSHOT, self.scope, info=info))
+        host.flush_log(log_phase(host, Phase.TRUNCATE, Kind.OS_SNAPSHOT, self.scope, info=info))
         delete_logs(host, ranges.delete_low, ranges.delete_end)
 
     def finish(self, *, stamp: bool) -> None:

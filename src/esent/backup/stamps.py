@@ -97,14 +97,14 @@ def log_phase(
 ) -> Lgpos:
     """Append the Backup2 record of a phase; without `info` it carries the time only. Returns its position."""
     details = info if info is not None else BackupInfo(marked_at=LogTime.now())
-    return host.log.append(Backup2(phase=phase, backup_type=kind, scope=scope, dbid=dbid, info=details))
+    return host.append(Backup2(phase=phase, backup_type=kind, scope=scope, dbid=dbid, info=details))
 
 
 def log_note(host: BackupHost, text: str) -> None:
     """Append a Trace record: plain text for whoever reads the log."""
     stamp = LogTime.now().to_datetime()
     when = f"{stamp.month}/{stamp.day}/{stamp.year} {stamp:%H:%M:%S}.{stamp.microsecond // 1000:03}" if stamp else "-"
-    host.log.append(Trace(procid=PROCID, text=f"[{when}] {text}".encode("cp1252", "replace") + b"\0"))
+    host.append(Trace(procid=PROCID, text=f"[{when}] {text}".encode("cp1252", "replace") + b"\0"))
 
 
 def note_file(host: BackupHost, path: Path, size: int | None) -> None:
@@ -132,7 +132,7 @@ def stamp_databases(
     last = Lgpos()
     for database in databases:
         last = log_phase(host, Phase.UPDATE, kind, scope, dbid=database.dbid, info=info)
-    host.log.flush(last)
+    host.flush_log(last)
     for database in databases:
         try:
             database.update_header(lambda header: (apply_stamp(header, scope, kind, info), None)[1])
