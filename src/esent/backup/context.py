@@ -375,8 +375,8 @@ class BackupContext:
             if self.host.recovering and not run.seeding:
                 raise jet_error(codes.JET_errBackupNotAllowedYet, "the instance is recovering")
             stream = self._open_slot(handle, "reading a file").stream
-            view = None if isinstance(wanted, int) else memoryview(wanted).cast("B")
-            count = wanted if isinstance(wanted, int) else len(memoryview(wanted).cast("B"))
+            view = None if isinstance(wanted, int) else writable_view(wanted)
+            count = int(wanted) if isinstance(wanted, int) else len(view or b"")
             stream.check_count(count)
             try:
                 data = stream.read(count)
@@ -629,3 +629,14 @@ class BackupContext:
             self._busy = 0
             self._stop = False
             self._gate.notify_all()
+
+
+def writable_view(buffer: object) -> memoryview:
+    """The bytes of a buffer to fill. JET_errInvalidParameter for what is none."""
+    try:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+    except (TypeError, ValueError) as problem:
+        raise jet_error(codes.JET_errInvalidParameter, "reading into something that is no buffer") from problem
+    if view.readonly:
+        raise jet_error(codes.JET_errInvalidParameter, "reading into a buffer that cannot be written")
+    return view
