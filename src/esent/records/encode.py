@@ -19,9 +19,11 @@ multi-valued, 0x10 exactly two values, 0x20 NULL, 0x40 encrypted.
 
 from __future__ import annotations
 
+import datetime
 import struct
+import uuid
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 try:
     import cython
@@ -30,10 +32,23 @@ except ImportError:
 
 from esent.constants import codes
 from esent.errors import jet_error
-from esent.records.columns import INHERENT_SIZE, VARIABLE_FIRST, Coltyp
+from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, VARIABLE_FIRST, Coltyp
 
 COLUMN_MOST = 255
 LONG_VALUE_MOST = 0x7FFFFFFF
+
+_INTEGERS = {
+    Coltyp.UNSIGNED_BYTE: False,
+    Coltyp.SHORT: True,
+    Coltyp.LONG: True,
+    Coltyp.CURRENCY: True,
+    Coltyp.UNSIGNED_LONG: False,
+    Coltyp.LONG_LONG: True,
+    Coltyp.UNSIGNED_SHORT: False,
+    Coltyp.UNSIGNED_LONG_LONG: False,
+}
+_FLOATING = {Coltyp.IEEE_SINGLE: "<f", Coltyp.IEEE_DOUBLE: "<d", Coltyp.DATE_TIME: "<d"}
+_DAY_ZERO = datetime.datetime(1899, 12, 30)
 
 _LONG = 0x01
 _COMPRESSED = 0x02
@@ -69,11 +84,6 @@ def record_most(page_size: int, key_most: int = COLUMN_MOST) -> int:
     if page_size <= 8192:
         return page_size - 48 - 2 - max(255, 2 + key_most)
     return page_size - 88 - 4 - key_most
-
-
-def tagged_size(column: Tagged, small_page: bool) -> int:
-    """The bytes `column` adds to a record."""
-    return 4 + len(_tagged_value(column, small_page)[0])
 
 
 @cython.cfunc
@@ -222,3 +232,44 @@ def stored_value(coltyp: int, code_page: int, size: int, fixed: bool, data: byte
             return (data + (b"\0 " if len(data) % 2 else b" \0") * (missing // 2 + 1))[:most]
         return data + b" " * missing
     return data
+
+
+def ole_date(moment: datetime.datetime) -> float:
+    """Days since 1899-12-30; the fraction counts from midnight forward also before that day. A time zone is taken off."""
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+    delta = moment - _DAY_ZERO
+    part = (delta.seconds + delta.microseconds / 1e6) / 86400
+    return delta.days + part if delta.days >= 0 else delta.days - part
+
+
+def value_bytes(coltyp: int, code_page: int, value: Any) -> bytes:
+    """A Python value as the bytes of a column: bytes as they are, bool, int, float, datetime, UUID, str.
+
+    JET_errInvalidColumnType: a value of another kind, or a number the type does not hold. JET_errInvalidParameter: text the
+    code page cannot express.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    try:
+        if coltyp == Coltyp.BIT and isinstance(value, int):
+            return b"\xff" if value else b"\0"
+        signed = _INTEGERS.get(Coltyp(coltyp))
+        if signed is not None and isinstance(value, int):
+            return value.to_bytes(INHERENT_SIZE[Coltyp(coltyp)], "little", signed=signed)
+        form = _FLOATING.get(Coltyp(coltyp))
+        if form is not None:
+            if isinstance(value, datetime.datetime) and coltyp == Coltyp.DATE_TIME:
+                value = ole_date(value)
+            if isinstance(value, int | float):
+                return struct.pack(form, value)
+        if coltyp == Coltyp.GUID and isinstance(value, uuid.UUID):
+            return value.bytes_le
+    except (OverflowError, ValueError, struct.error) as problem:
+        raise jet_error(codes.JET_errInvalidColumnType, f"storing {value!r} as type {coltyp}: {problem}") from problem
+    if coltyp in TEXT_TYPES and isinstance(value, str):
+        try:
+            return value.encode("utf-16-le", "surrogatepass") if code_page == 1200 else value.encode("cp1252")
+        except UnicodeEncodeError as problem:
+            raise jet_error(codes.JET_errInvalidParameter, f"storing text of code page {code_page}: {problem}") from problem
+    raise jet_error(codes.JET_errInvalidColumnType, f"storing a value of kind {type(value).__name__} as type {coltyp}")

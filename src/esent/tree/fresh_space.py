@@ -162,7 +162,7 @@ class TreeSpace:
                 for pgno in range(run.first, run.first + run.count):
                     bitmap |= 1 << (pgno - self.root - 1)
             return struct.pack("<4I", self._primary.count, self.parent.root, flags, bitmap)
-        self._cut_last()
+        self.cut_unused()
         spare: list[int] = []
         while len(spare) < self._pages_needed(sink):
             spare.append(self.allocate())
@@ -177,7 +177,7 @@ class TreeSpace:
             size = self._last.count
         return struct.pack("<4I", size, self.parent.root, flags | _MULTIPLE, self.own_trees)
 
-    def _cut_last(self) -> None:
+    def cut_unused(self) -> None:
         """Give the unused end of the last extent back, where that is the end of the file."""
         last = self._last
         if last is self._primary or not self._free:
