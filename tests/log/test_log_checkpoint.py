@@ -44,7 +44,11 @@ def test_genuine_checkpoints(fixtures: Any) -> None:
         assert found.has_attachments or not found.attachments
         data = path.read_bytes()
         assert len(data) == FILE_SIZE
-        assert found.pack() == data[:COPY_SIZE] == data[COPY_SIZE:]
+        assert data[:COPY_SIZE] == data[COPY_SIZE:]
+        if found.attachments:
+            assert found.pack() == data[:COPY_SIZE]
+        else:  # behind the end of the list remains of an older one may stand
+            assert found.pack()[4:679] == data[4:679]
     assert len(genuine) >= 20
 
 

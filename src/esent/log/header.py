@@ -10,7 +10,7 @@ LGFILEHDR, 4096 bytes at 0 (one copy):
 | 10  | 2    | segments of the header     | 652  | 1    | disk sector size mismatch (diagnostic)       |
 | 12  | 2    | segments of the file       | 653  | 8    | checksum of all segments of the previous log |
 | 14  | 2    | page size (0: 4096)        | 661  | 4    | engine format version of the writer          |
-| 16  | 8    | LOGTIME created            | 665  | 2    | reserved                                     |
+| 16  | 8    | LOGTIME created            | 665  | 2    | zero; in ours 0xE5E7 (see `segments`)         |
 | 24  | 8    | LOGTIME created, previous generation | 667 | 4 | file type: 3                                 |
 | 32  | 4    | major                      | 671  | 2048 | ATTACHINFO list                              |
 | 36  | 4    | minor                      | 2719 | 1377 | zero                                         |
@@ -53,7 +53,7 @@ MINOR_LEGACY = 3704
 HIGHEST_UPDATE = 130  # of 8.4000: format of EFV 9600
 CHECKSUM_CHAIN_MINOR = 13  # from this update minor on, a header carries the checksum of the whole previous log
 
-_HEADER = struct.Struct("<IiHHHH8s8sIII28s567sB8sIBQI2sI2048s")
+_HEADER = struct.Struct("<IiHHHH8s8sIII28s567sB8sIBQIHI2048s")
 _ATTACH = struct.Struct("<BBHqII8s8s28s")
 _PARAM = struct.Struct("<261s261sBIIIIIII16s")
 
@@ -231,6 +231,7 @@ class LogHeader:
     engine_format_version: int = 0
     file_type: int = FILE_TYPE_LOG
     attachments: list[AttachInfo] = field(default_factory=list)
+    mark: int = 0
 
     @property
     def file_size(self) -> int:
@@ -266,7 +267,7 @@ class LogHeader:
             mismatch,
             previous_checksum,
             efv,
-            _,
+            mark,
             file_type,
             attach,
         ) = _HEADER.unpack_from(data)
@@ -308,6 +309,7 @@ class LogHeader:
             efv,
             file_type,
             attachments,
+            mark,
         )
 
     def pack(self) -> bytes:
@@ -332,7 +334,7 @@ class LogHeader:
             self.sector_size_mismatch,
             self.previous_checksum,
             self.engine_format_version,
-            b"",
+            self.mark,
             self.file_type,
             pack_attach_list(self.attachments),
         ).ljust(HEADER_SIZE, b"\0")

@@ -9,11 +9,12 @@ from types import TracebackType
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.log import legacy
+from esent.log.files import parse_log_name
 from esent.log.header import HEADER_SIZE, LogHeader
 from esent.log.kinds import FRAGMENT, FRAGMENT_BEGIN, RECOVERY_UNDO, RECOVERY_UNDO2, UNDO_INFO
 from esent.log.records import Record, decode_sized
 from esent.log.scan import SEGMENT_HEADER, SEGMENT_SIZE, record_size, scan_segment
-from esent.log.segments import CHUNK, LogEnd, continues_record, find_end
+from esent.log.segments import BATCH_MARK, CHUNK, LogEnd, continues_record, find_end
 from esent.pages.filesystem import FILES, File, FileSystem
 from esent.pages.primitives import Lgpos, Signature
 
@@ -52,6 +53,8 @@ class LogFile:
         self.path = path
         self._file = files.open(path)
         self._end: LogEnd | None = None
+        # a generation is finished and on disk before it gets its number as name: no write can have broken off there
+        self._archived = parse_log_name(path.name, path.name[:3]) is not None
         try:
             self.header = read_header(self._file, path)
             self._accept(page_size, signature, generation)
@@ -100,7 +103,12 @@ class LogFile:
             if header.version.is_legacy:
                 self._end = legacy.find_end(self._file.read, header)
             else:
-                self._end = find_end(self._file.read, header.generation, header.file_segments)
+                self._end = find_end(
+                    self._file.read,
+                    header.generation,
+                    header.file_segments,
+                    marked=None if self._archived else header.mark == BATCH_MARK,
+                )
         return self._end
 
     @property

@@ -7,8 +7,12 @@ LGSEGHDR, the first 40 bytes of each data segment of 4096 bytes:
 | 0   | 8    | checksum (3.2; that of a page whose number is the segment's)  |
 | 8   | 8    | LGPOS of the segment: generation, number, byte 0              |
 | 16  | 8    | LOGTIME when the segment was opened for records               |
-| 24  | 12   | zero                                                          |
+| 24  | 12   | zero; in ours the batch mark: 0xE5E7 u16@24, first segment of the batch u16@26 |
 | 36  | 4    | flags: 0x2000                                                 |
+
+The batch mark says which segments were not yet known to be on disk when this one was written: those from that number on.
+It lets a reader tell the remains of a write that never finished, which nobody was promised, from damage. The original
+neither writes nor reads it.
 
 The tail segment is written twice, at its place and, with the same header and checksum, in the place behind it (the shadow).
 """
@@ -34,15 +38,28 @@ from esent.pages.checksum import (
 from esent.pages.primitives import Lgpos, LogTime
 
 NEW_CHECKSUM = 0x2000
+BATCH_MARK = 0xE5E7
 CHUNK = 64  # segments read at a time
 
 _HEAD = struct.Struct("<Q8s8s12xI")
 _PLACE = struct.Struct("<HHi")
+_MARK = struct.Struct("<HH")
 
 
 def segment_head(generation: int, isec: int, opened: LogTime) -> bytes:
     """The 40 bytes a segment begins with, the checksum still zero."""
     return _HEAD.pack(0, Lgpos(generation, isec, 0).pack(), opened.pack(), NEW_CHECKSUM)
+
+
+def batch_mark(first: int) -> bytes:
+    """The mark of a batch whose first segment is `first`; it goes into a segment at 24."""
+    return _MARK.pack(BATCH_MARK, first)
+
+
+def batch_first(segment: bytes, offset: int = 0) -> int | None:
+    """The first segment of the batch in which a segment was written; None where it carries no mark."""
+    mark, first = _MARK.unpack_from(segment, offset + 24)
+    return first if mark == BATCH_MARK else None
 
 
 def seal(segment: bytes | bytearray, isec: int) -> bytes:
@@ -74,6 +91,9 @@ class Damage(Enum):
     BAD_POSITION = "a segment belongs to a later place"
 
 
+_MAYBE_UNFINISHED = frozenset({Damage.CORRUPT_SEGMENT, Damage.VALID_AFTER_EMPTY, Damage.CORRUPT_AFTER_EMPTY})
+
+
 @dataclass(slots=True)
 class LogEnd:
     """What the scan for the end of a log found.
@@ -81,6 +101,7 @@ class LogEnd:
     `last` is the number of the last data segment (that of the header's last one if there is none); `accumulated` the XOR of the
     data segments' checksums; `torn` the segment that was read from its shadow; `repaired` those in which one bit was corrected;
     `mended` the good images of all these. With `damage`, `damaged` is the bad segment and `last` the last good one before it.
+    `unfinished` is the segment from which on a write that never finished left its remains; they are no part of the log.
     """
 
     last: int
@@ -91,6 +112,7 @@ class LogEnd:
     mended: dict[int, bytes] = field(default_factory=dict)
     damage: Damage | None = None
     damaged: int | None = None
+    unfinished: int | None = None
 
 
 def find_end(
@@ -99,9 +121,14 @@ def find_end(
     file_segments: int,
     *,
     header_segments: int = 1,
-    segment_size: int = SEGMENT_SIZE,
+    marked: bool | None = None,
 ) -> LogEnd:
-    """Classify all data segments of a log of the current format; `read(offset, count)` gives the bytes of the file."""
+    """Classify all data segments of a log of the current format; `read(offset, count)` gives the bytes of the file.
+
+    `marked`: whether the header is ours, so that already the first segment may be the remains of an unfinished write; None
+    where no write can have been under way.
+    """
+    segment_size = SEGMENT_SIZE
     end = LogEnd(header_segments - 1)
     first_empty = -1
     limit = file_segments - 1  # the last one only ever holds a shadow
@@ -158,10 +185,40 @@ def find_end(
                 end.damage, end.damaged = Damage.BAD_POSITION, number
                 break
         isec += count
+    if marked is not None and end.damage in _MAYBE_UNFINISHED:
+        _judge_unfinished(read, end, generation, limit, header_segments, marked)
     if end.damage is None and end.last >= header_segments:
         segment = end.mended.get(end.last) or read(end.last * segment_size, segment_size)
         end.closed = ends_clean(segment)
     return end
+
+
+def _judge_unfinished(
+    read: Callable[[int, int], bytes], end: LogEnd, generation: int, limit: int, header_segments: int, marked: bool
+) -> None:
+    """Take back the damage if it is what a write left that never finished.
+
+    It is, where the last good segment is ours, and no segment behind the gap was written after the gap was known to be on disk.
+    """
+    gap = end.last + 1
+    if gap > header_segments:
+        segment = end.mended.get(end.last) or read(end.last * SEGMENT_SIZE, SEGMENT_SIZE)
+        if batch_first(segment) is None:
+            return
+    elif not marked:
+        return
+    for isec in range(gap, limit):
+        segment = read(isec * SEGMENT_SIZE, SEGMENT_SIZE)
+        if len(segment) < SEGMENT_SIZE or segment_place(segment) != Lgpos(generation, isec, 0):
+            continue
+        if verify_page(segment, isec) == PAGE_GOOD:
+            first = batch_first(segment)
+            if first is None or first > gap:
+                return
+    end.damage = end.damaged = None
+    end.unfinished = gap
+    end.mended = {isec: image for isec, image in end.mended.items() if isec < gap}
+    end.repaired = [isec for isec in end.repaired if isec < gap]
 
 
 def _is_shadow(segment: bytes, isec: int) -> bool:
