@@ -1,0 +1,135 @@
+"""The second half of a recovery: undo, clean headers, quit record, checkpoint (`reference/log-and-recovery.md` 7.5-7.8)."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from esent.constants import codes, grbits
+from esent.errors import jet_error
+from esent.log.checkpoint import ATTACH_LIST_IN_USE, Checkpoint
+from esent.log.header import AttachInfo
+from esent.log.records import RecoveryQuit2, RecoveryQuitKeepAttachments
+from esent.log.writer import LogStream
+from esent.pages.primitives import LGPOS_MIN, Lgpos, LogTime
+from esent.recovery.cache import RecoveredDatabase
+from esent.recovery.events import Events
+from esent.recovery.finish import close_clean, fit_size
+from esent.recovery.logset import LogSet
+from esent.recovery.options import RecoveryOptions, RecoveryResult
+from esent.recovery.redo import Redo
+from esent.recovery.undo import Undo
+
+
+def flush_without_undo(options: RecoveryOptions, redo: Redo, events: Events, result: RecoveryResult) -> NoReturn:
+    """End after redo: pages that may be written are, headers stay dirty, nothing is logged."""
+    open_transactions = redo.sessions.open_transactions() or bool(redo.databases)
+    for db in list(redo.databases.values()):
+        redo.writeback.flush(db)
+        result.pages_written += db.pages_written
+        db.write_header()
+    events.complete()
+    if open_transactions:
+        raise jet_error(
+            codes.JET_errRecoveredWithoutUndo, "the logs were replayed; open transactions were left", file=options.log_path
+        )
+    raise jet_error(
+        codes.JET_errRecoveredWithoutUndoDatabasesConsistent, "the logs were replayed to a clean end", file=options.log_path
+    )
+
+
+def attach_info(db: RecoveredDatabase) -> AttachInfo:
+    """The database's entry in the list of a log header or a checkpoint."""
+    header = db.header
+    return AttachInfo(
+        db.dbid,
+        db.logged_path,
+        db.dbtime,
+        db.objid,
+        0,
+        header.lgpos_attach,
+        header.lgpos_consistent,
+        header.sign_db,
+    )
+
+
+def finish_with_undo(
+    options: RecoveryOptions,
+    logs: LogSet,
+    redo: Redo,
+    events: Events,
+    result: RecoveryResult,
+    redo_from: Lgpos,
+    checkpoint: Checkpoint | None,
+    *,
+    hard: bool,
+) -> None:
+    """Undo, quit, checkpoint. Afterwards the databases are closed (or, on request, dirty and described by the checkpoint)."""
+    writeback = redo.writeback
+    attachments = redo.attachments
+    keep = bool(options.grbit & grbits.JET_bitKeepDbAttachedAtEndOfRecovery) and not hard
+    position = checkpoint.position if checkpoint is not None else redo_from
+    log = LogStream.resume(
+        options.log_path,
+        options.base,
+        extension=logs.extension,
+        files=options.files,
+        circular=options.circular,
+    )
+    try:
+        log.attachments = lambda at: [attach_info(db) for db in redo.databases.values() if at > db.attach]
+        log.checkpoint = lambda: position
+        writeback.generation, writeback.created = log.generation, log.created
+
+        def new_generation(generation: int, created: LogTime) -> None:
+            writeback.generation, writeback.created = generation, created
+            for db in redo.databases.values():
+                writeback.raise_required(db)
+
+        log.on_new_generation = new_generation
+        writeback.log_flush = log.flush
+        attachments.drop_half_created()
+        undo = Undo(redo, log)
+        events.control(grbits.JET_sntBeginUndo)
+        undo.run()
+        result.transactions_rolled_back = undo.rolled_back
+        log.flush()
+        for db in redo.databases.values():
+            fit_size(db)
+            writeback.flush(db)
+        databases = list(redo.databases.values())
+        result.databases = [*attachments.finished, *(db.file.path for db in databases)]
+        undo_at = undo.begun if undo.begun != LGPOS_MIN else log.tip()
+        if keep:
+            for db in databases:
+                db.header.dbtime_dirtied = max(db.header.dbtime_dirtied, db.dbtime)
+                db.header.objid_last = max(db.header.objid_last, db.objid)
+                writeback.raise_required(db)
+                db.write_header()
+            kept = log.attachments(log.tip())
+            end = log.append(RecoveryQuitKeepAttachments(undo_at, redo_from, int(hard), LogTime.now()))
+        else:
+            mark = undo.shut_down_mark()
+            for db in databases:
+                result.pages_written += db.pages_written
+                close_clean(db, writeback, mark, hard=hard)
+                attachments.drop(db.dbid)
+            kept = []
+            log.fill_segment()
+            end = log.append(RecoveryQuit2(undo_at, redo_from, int(hard), LogTime.now()))
+        log.flush()
+        result.last_generation = log.generation
+        after = checkpoint.copy() if checkpoint is not None else Checkpoint()
+        after.position = after.db_consistency = end
+        after.signature = log.signature
+        after.attachments = kept
+        after.flags = after.flags | ATTACH_LIST_IN_USE if kept else after.flags & ~ATTACH_LIST_IN_USE
+        after.write(options.checkpoint_path / logs.checkpoint_name, files=options.files)
+    finally:
+        log.close()
+    events.complete()
+    events.notify()
+    events.open_log(result.last_generation, options.log_path / f"{options.base}{logs.extension}")
+    if options.grbit & grbits.JET_bitTruncateLogsAfterRecovery and not keep:
+        for generation, path in logs.archives.items():
+            if generation < end.generation and options.files.exists(path):
+                options.files.remove(path)

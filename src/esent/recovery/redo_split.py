@@ -1,0 +1,220 @@
+"""Redo of a split: a chain of Split2 records from the top level to the leaf, and the operation folded into the leaf.
+
+Facts: `reference/log-and-recovery.md` 4.5.7. Each level says what becomes of its page, of the new page to its right, of the
+sibling behind it; a level that only gets a pointer has no new page. Any subset of the pages may be on disk already: each is
+judged by its own dbtime, and where the new page is missing while the source has moved on, the record's image gives the nodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from esent.constants import codes
+from esent.errors import JetError, jet_error
+from esent.log import kinds
+from esent.log.records import FlagInsertAndReplaceData, Insert, NodeRecord, Replace, Split2
+from esent.pages.edit import NODE_DELETED, NODE_VERSIONED
+from esent.recovery.cache import CachedPage, RecoveredDatabase
+from esent.recovery.images import restore_image
+from esent.recovery.redo_nodes import inconsistent, make_image_version, make_insert_version
+from esent.recovery.sessions import Session, SessionTable
+
+Node = tuple[int, bytes, bytes]
+_ROOT_KEY = b""
+
+
+@dataclass(slots=True)
+class _Level:
+    """One Split2 record, the one below it, and the operation, with the pages that still need them."""
+
+    record: Split2
+    child: Split2 | None
+    operation: NodeRecord | None
+
+
+def image_of(record: Split2, db: RecoveredDatabase) -> CachedPage | None:
+    """The source page as it was before, from the record; None where it has no image."""
+    if not record.image:
+        return None
+    page = CachedPage.of(restore_image(record.image, record.image_flags, db.page_size, record.pgno), record.pgno)
+    page.dbtime = record.dbtime_before
+    return page
+
+
+def _only_the_new_node_moves(record: Split2) -> bool:
+    if record.split_type == kinds.SPLIT_APPEND:
+        return True
+    return (
+        record.split_type == kinds.SPLIT_RIGHT
+        and record.split_oper == kinds.SPLIT_OPER_INSERT
+        and record.line_split == record.line_oper == record.line_count - 1
+    )
+
+
+def _missing_image(record: Split2) -> JetError:
+    what = "the log has no image of the page that is split"
+    return jet_error(codes.JET_errDatabaseBufferDependenciesCorrupted, what, page=record.pgno)
+
+
+def _contradiction(record: Split2, what: str) -> JetError:
+    return jet_error(codes.JET_errLogOperationInconsistentWithDatabase, f"split: {what}", page=record.pgno)
+
+
+def redo_split(
+    db: RecoveredDatabase,
+    sessions: SessionTable,
+    session: Session,
+    generation: int,
+    chain: list[Split2],
+    operation: NodeRecord | None,
+) -> None:
+    """Apply the whole chain, top level first."""
+    for number, record in enumerate(chain):
+        child = chain[number + 1] if number + 1 < len(chain) else None
+        level = _Level(record, child, operation if child is None else None)
+        if record.pgno_new:
+            _redo_level(db, sessions, session, generation, level)
+        elif child is None:
+            raise _contradiction(record, "the leaf level has no new page")
+        else:
+            _redo_pointer(db, generation, record, child)
+
+
+def _redo_pointer(db: RecoveredDatabase, generation: int, record: Split2, child: Split2) -> None:
+    """A level that does not split: the left page gets the new separator, the right one inherits the old pointer's key."""
+    page = db.for_redo(record.pgno, record.dbtime, record.dbtime_before)
+    if page is None:
+        return
+    line = page.seek_child(child.key_parent)
+    if page.child(line) != child.pgno:
+        raise _contradiction(record, f"line {line} points to page {page.child(line)}, not to {child.pgno}")
+    page.insert_key(line, child.key_parent, child.pgno.to_bytes(4, "little"))
+    page.set_child(line + 1, child.pgno_new)
+    db.touch(page, record.dbtime, generation)
+
+
+def _fold(level: _Level, nodes: list[Node]) -> Node | None:
+    """Put the operation into the list of all nodes; returns the node as it was before, where it was there."""
+    record, operation = level.record, level.operation
+    line = record.line_oper
+    if level.child is not None:
+        pointer = level.child.pgno.to_bytes(4, "little")
+        if line >= len(nodes):
+            raise _contradiction(record, f"no pointer at line {line}")
+        nodes.insert(line, (0, level.child.key_parent, pointer))
+        flags, key, _ = nodes[line + 1]
+        nodes[line + 1] = (flags, key, level.child.pgno_new.to_bytes(4, "little"))
+        return None
+    if record.split_oper == kinds.SPLIT_OPER_NONE or operation is None:
+        return None
+    versioned = NODE_VERSIONED if operation.flags & kinds.VERSIONED else 0
+    if isinstance(operation, Insert):
+        if line > len(nodes):
+            raise _contradiction(record, f"no place for the node at line {line}")
+        nodes.insert(line, (versioned, operation.prefix + operation.suffix, operation.data))
+        return None
+    if line >= len(nodes):
+        raise _contradiction(record, f"no node at line {line}")
+    before = nodes[line]
+    if isinstance(operation, Replace | FlagInsertAndReplaceData):
+        nodes[line] = (before[0] & ~NODE_DELETED | versioned, before[1], operation.data)
+    return before
+
+
+def _redo_level(db: RecoveredDatabase, sessions: SessionTable, session: Session, generation: int, level: _Level) -> None:
+    record = level.record
+    vertical = record.split_type == kinds.SPLIT_VERTICAL
+    leaf = level.child is None
+    image = image_of(record, db)
+    if image is None and not _only_the_new_node_moves(record):
+        raise _missing_image(record)
+    source = db.for_redo(record.pgno, record.dbtime, record.dbtime_before)
+    needs_new = db.needs_new(record.pgno_new, record.dbtime)
+    right = None
+    if leaf and not vertical and record.pgno_right:
+        right = db.for_redo(record.pgno_right, record.dbtime, record.dbtime_right_before)
+
+    moved_with_the_new = vertical or record.line_oper >= record.line_split
+    operation_page = (needs_new if moved_with_the_new else source is not None) and (source or image)
+    if level.operation is not None:
+        _make_versions(sessions, session, level.operation, operation_page or None, record)
+
+    new = None
+    if source is not None or needs_new:
+        before = source if source is not None else image
+        split_at = 0 if vertical else record.line_split
+        if before is not None:
+            nodes = before.nodes()
+            _fold(level, nodes)
+        elif isinstance(level.operation, Insert):
+            # nothing but the new node moves
+            flags = NODE_VERSIONED if level.operation.flags & kinds.VERSIONED else 0
+            nodes = [(flags, level.operation.prefix + level.operation.suffix, level.operation.data)]
+            split_at = 0
+        elif level.child is not None:
+            raise _missing_image(record)
+        else:
+            nodes = []
+            split_at = 0
+        if before is not None and len(nodes) != record.line_count:
+            raise _contradiction(record, f"{len(nodes)} nodes where the record counts {record.line_count}")
+        if split_at > len(nodes):
+            raise _contradiction(record, f"split at line {split_at} of {len(nodes)}")
+        if needs_new:
+            new = _make_new(db, generation, record, nodes[split_at:], leaf and not vertical, leaf)
+        if source is not None:
+            _shrink_source(record, source, nodes[:split_at], leaf, vertical)
+            db.touch(source, record.dbtime, generation)
+    if right is not None:
+        right.previous = record.pgno_new
+        db.touch(right, record.dbtime, generation)
+    if source is not None and new is not None:
+        new.pending = source.pending = [version for version in source.pending if version.pending]
+    elif new is not None and image is not None:
+        new.pending = image.pending
+
+
+def _make_versions(
+    sessions: SessionTable, session: Session, operation: NodeRecord, page: CachedPage | None, record: Split2
+) -> None:
+    if isinstance(operation, Insert):
+        make_insert_version(sessions, session, operation, operation.prefix + operation.suffix, operation.data)
+    elif isinstance(operation, FlagInsertAndReplaceData):
+        make_insert_version(sessions, session, operation, operation.key, operation.data)
+        make_image_version(sessions, session, operation, operation.rceid_replace, kinds.OPER_REPLACE, page, record.line_oper)
+    elif isinstance(operation, Replace):
+        make_image_version(sessions, session, operation, operation.rceid, kinds.OPER_REPLACE, page, record.line_oper)
+    else:
+        raise inconsistent("a split cannot carry this operation", operation)
+
+
+def _make_new(
+    db: RecoveredDatabase, generation: int, record: Split2, nodes: list[Node], linked: bool, leaf: bool
+) -> CachedPage:
+    page = db.new_page(record.pgno_new, record.objid_fdp, record.new_page_flags, record.dbtime, generation)
+    prefix = b""
+    if record.line_prefix_new >= 0:
+        if record.line_prefix_new >= len(nodes):
+            raise _contradiction(record, f"the prefix of the new page is that of line {record.line_prefix_new}")
+        prefix = nodes[record.line_prefix_new][1]
+    page.fill(nodes, prefix)
+    if linked:
+        page.previous = record.pgno
+        page.next = record.pgno_right
+    if leaf:
+        page.uncommitted_free = record.uncommitted_free_new
+    return page
+
+
+def _shrink_source(record: Split2, page: CachedPage, kept: list[Node], leaf: bool, vertical: bool) -> None:
+    if vertical:
+        page.flags = record.split_page_flags
+        page.fill([(0, _ROOT_KEY, record.pgno_new.to_bytes(4, "little"))], page.external_header())
+        return
+    append = record.split_type == kinds.SPLIT_APPEND
+    header = page.external_header() if append or page.is_root else record.prefix_split_new
+    page.flags = record.split_page_flags
+    page.fill(kept, header)
+    if leaf:
+        page.uncommitted_free = record.uncommitted_free_source
+        page.next = record.pgno_new
