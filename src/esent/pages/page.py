@@ -406,3 +406,93 @@ class Page:
                 key = prefix[:shared] + key
             result.append((word >> 13, key, data[start + suffix : end]))
         return result
+
+    def problems(self) -> list[str]:
+        """Which rules for the structure of a page (5.5) do not hold: a sentence each; empty for a sound or a blank page."""
+        found: list[str] = []
+        area: cython.Py_ssize_t = self.page_size - self._header
+        tags: cython.Py_ssize_t = self.tag_count
+        if self.is_blank:
+            return found
+        if self.free > area or self.mic_free > area or self.uncommitted_free > self.free:
+            found.append("the free space does not fit the page")
+        if not tags:
+            if not self.flags & (0x8 | 0x20000):
+                found.append("there are no tags")
+            elif self.flags & 0x8 and self.flags & 0x20000:
+                found.append("empty and not yet filled at once")
+            elif self.flags & 0x20000 and (self.flags & ~0x3A800 or self.previous or self.next or self.free != area):
+                found.append("not yet filled, but with marks of use")
+            return found
+        if self.flags & 0x20000:
+            found.append("not yet filled, but with tags")
+        if 4 * tags + 4 * self.line_count > area:
+            found.append("there are more tags than lines fit")
+        if self.flags & 0x40 and self.flags & 0x80:
+            found.append("index and long values at once")
+        if self.flags & 0x10:
+            found.append("left over from a repair")
+        if self.flags & 0x2 and self.flags & 0x4:
+            found.append("leaf and parent of leaves at once")
+        self._check_places(found)
+        self._check_lines(found)
+        return found
+
+    @cython.cfunc
+    def _check_places(self, found: list[str]) -> None:
+        data: bytes = self.data
+        mask: cython.int = self._mask
+        place: cython.Py_ssize_t = self.page_size
+        start: cython.Py_ssize_t
+        size: cython.Py_ssize_t
+        end: cython.Py_ssize_t = 0
+        total: cython.Py_ssize_t = 0
+        spans: list[int] = []
+        span: cython.Py_ssize_t
+        _tag: cython.Py_ssize_t
+        for _tag in range(self.tag_count):
+            place -= 4
+            size = _u16(data, place) & mask
+            if size:
+                start = _u16(data, place + 2) & mask
+                spans.append(start << 16 | size)
+                total += size
+                if start + size > end:
+                    end = start + size
+        if end > self.mic_free:
+            found.append("data lie behind the mark of the first free byte")
+        spans.sort()
+        end = 0
+        for span in spans:
+            if span >> 16 < end:
+                found.append("lines overlap")
+                break
+            end = (span >> 16) + (span & 0xFFFF)
+        if total + self.free + 4 * self.tag_count != self.page_size - self._header:
+            found.append("data, tags and free space do not add up to the page")
+
+    @cython.cfunc
+    def _check_lines(self, found: list[str]) -> None:
+        previous: bytes = b""
+        key: bytes
+        value: bytes
+        line: cython.Py_ssize_t
+        last: cython.Py_ssize_t = self.line_count - 1
+        leaf: cython.bint = self.flags & 0x2 != 0
+        both: cython.bint = leaf and self.flags & 0x400 != 0 and not self.flags & 0x20
+        flags: cython.int
+        for line, entry in enumerate(self.entries()):
+            flags = entry[0]
+            key = entry[1]
+            value = entry[2]
+            if not key and (leaf or line < last):
+                found.append(f"the key of line {line} is empty")
+            if not value:
+                found.append(f"line {line} has no data")
+            if not leaf and flags & 3:
+                found.append(f"line {line} of an internal page is versioned or deleted")
+            if both:
+                key = key + value
+            if line and key <= previous and (leaf or line < last or key):
+                found.append(f"line {line} is not greater than the line before it")
+            previous = key
