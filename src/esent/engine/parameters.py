@@ -82,7 +82,7 @@ class ParameterSet:
         self._values: dict[int, ParameterValue] = {} if parent is None else dict(parent._values)
         self._objects: dict[int, object] = {} if parent is None else dict(parent._objects)
         self.explicit: set[int] = set() if parent is None else set(parent.explicit)
-        self.unicode_default = UnicodeDefault() if parent is None else parent.unicode_default
+        self.unicode_default: UnicodeDefault = UnicodeDefault() if parent is None else parent.unicode_default
 
     def _home(self, definition: ParameterDefinition) -> ParameterSet:
         return self._parent if self._parent is not None and definition.scope == "global" else self

@@ -1,0 +1,32 @@
+# ruff: noqa: F403 - this module only gathers
+"""The documented API under its own names: `from esent.jet import *` gives every function, constant and structure.
+
+How a C call becomes a Python call: names and order of the in-parameters stay; sizes of buffers vanish; out-parameters are the
+result; a negative result is raised as a `JetError`; a structure that C fills is filled in place.
+"""
+
+from __future__ import annotations
+
+from esent.constants import codes, grbits, params
+from esent.constants.codes import *
+from esent.constants.grbits import *
+from esent.constants.params import *
+from esent.errors import JetError, JetWarning
+from esent.jet import databases, handles, instance, parameters, sessions, structures
+from esent.jet.databases import *
+from esent.jet.handles import *
+from esent.jet.instance import *
+from esent.jet.parameters import *
+from esent.jet.sessions import *
+from esent.jet.structures import *
+
+__all__ = ["JetError", "JetWarning"]
+__all__ += codes.CODES
+__all__ += grbits.GRBITS
+__all__ += params.PARAMS
+__all__ += handles.__all__
+__all__ += structures.__all__
+__all__ += instance.__all__
+__all__ += parameters.__all__
+__all__ += sessions.__all__
+__all__ += databases.__all__

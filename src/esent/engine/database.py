@@ -1,0 +1,476 @@
+"""Attached databases: the life of their headers, who has them open, and what a backup may do with them.
+
+The header of an attached, logged database is dirty; its generations follow the log (`reference/database-format.md` 2.6,
+`reference/log-and-recovery.md` 6.4): set at the attach, rewritten before a new generation takes records, zero when clean.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esent.constants import codes, grbits, params
+from esent.engine.gates import RangeLock
+from esent.engine.process import same_file
+from esent.errors import JetError, jet_error
+from esent.log.header import AttachInfo
+from esent.log.records import AttachDB, DetachDB
+from esent.pages.database_file import DatabaseFile
+from esent.pages.filesystem import File, FileSystem
+from esent.pages.header import FORMAT_MAJOR, DatabaseHeader, DatabaseState
+from esent.pages.locking import FileLock
+from esent.pages.primitives import BackupInfo, Lgpos, LogTime, Signature
+
+if TYPE_CHECKING:
+    from esent.engine.instance import Instance
+    from esent.engine.session import Session
+
+MOST_DATABASES = 6  # beside the temporary one
+ATTACH_OPTIONS = (
+    grbits.JET_bitDbReadOnly
+    | grbits.JET_bitDbExclusive
+    | grbits.JET_bitDbRecoveryOff
+    | grbits.JET_bitDbDeleteCorruptIndexes
+    | grbits.JET_bitDbRebuildCorruptIndexes
+    | grbits.JET_bitDbUpgrade
+    | grbits.JET_bitDbDeleteUnicodeIndexes
+    | grbits.JET_bitDbEnableBackgroundMaintenance
+    | grbits.JET_bitDbPurgeCacheOnAttach
+)
+_REFUSED_STATES = {
+    DatabaseState.DIRTY_SHUTDOWN: codes.JET_errDatabaseDirtyShutdown,
+    DatabaseState.DIRTY_AND_PATCHED_SHUTDOWN: codes.JET_errDatabaseDirtyShutdown,
+    DatabaseState.INCREMENTAL_RESEED_IN_PROGRESS: codes.JET_errDatabaseIncompleteIncrementalReseed,
+}
+_numbers = itertools.count(1)
+_NO_POSITION = Lgpos()
+
+
+def full_path(name: object) -> Path:
+    """The absolute path of a database file name. JET_errInvalidParameter for none, JET_errDatabaseInvalidPath for no path."""
+    if name is None or not isinstance(name, str):
+        raise jet_error(codes.JET_errInvalidParameter, "the name of a database file is needed")
+    if os.name == "posix":
+        name = name.replace("\\", "/")
+    if not name.strip() or "\0" in name:
+        raise jet_error(codes.JET_errDatabaseInvalidPath, f"{name!r} is not the path of a database")
+    return Path(os.path.abspath(name))  # noqa: PTH100 - without following links: the name is logged as it was given
+
+
+def require_attachable(header: DatabaseHeader, page_size: int, path: Path) -> None:
+    """The error that forbids attaching a database with this header, if there is one."""
+    if header.page_size != page_size:
+        raise jet_error(
+            codes.JET_errPageSizeMismatch, f"attaching: pages of {header.page_size} bytes, not of {page_size}", file=path
+        )
+    if header.version != FORMAT_MAJOR:
+        raise jet_error(codes.JET_errInvalidDatabaseVersion, f"attaching: format {header.version:#x} is unknown", file=path)
+    if header.is_clean:
+        return
+    if header.bkinfo_full_cur.generation_low:
+        raise jet_error(codes.JET_errSoftRecoveryOnBackupDatabase, "attaching: a backup copy that was not restored", file=path)
+    code = codes.JET_errDatabaseCorrupted
+    if isinstance(header.state, DatabaseState):
+        code = _REFUSED_STATES.get(header.state, code)
+    raise jet_error(code, f"attaching: the database is in state {header.state!s}, not cleanly shut down", file=path)
+
+
+class HeldFile:
+    """A database file with the lock on it. The lock comes first: a writable open may repair a header copy."""
+
+    def __init__(self, path: Path, *, writable: bool, files: FileSystem) -> None:
+        """JET_errFileAccessDenied where another process has it, JET_errDatabaseFileReadOnly where it may only be read."""
+        try:
+            self._guard: File = files.open(path, writable=writable)
+        except JetError as problem:
+            if writable and problem.code == codes.JET_errFileAccessDenied and _is_readable(path, files):
+                raise jet_error(codes.JET_errDatabaseFileReadOnly, "the file may only be read", file=path) from problem
+            raise
+        try:
+            FileLock(self._guard, shared=not writable)
+            self.file = DatabaseFile(path, writable=writable, files=files)
+        except BaseException:
+            self._guard.close()
+            raise
+
+    def close(self) -> None:
+        self.file.close()
+        self._guard.close()
+
+
+def _is_readable(path: Path, files: FileSystem) -> bool:
+    try:
+        files.open(path).close()
+    except JetError:
+        return False
+    return True
+
+
+class AttachedDatabase:
+    """One database attached to an instance; also what a backup sees of it (`backup.host.BackupDatabase`).
+
+    `number` is its JET_DBID, never used twice in a process; `dbid` is its number in the log, 1..6.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        dbid: int,
+        held: HeldFile,
+        *,
+        name: str,
+        logged: bool,
+        size_limit: int,
+    ) -> None:
+        self.instance = instance
+        self.number = next(_numbers)
+        self.dbid = dbid
+        self.path = held.file.path
+        self.name = name  # as the caller wrote it
+        self._held = held
+        self.file = held.file
+        self.read_only = not held.file.writable
+        self.logged = logged and not self.read_only
+        self.size_limit = size_limit  # pages; 0: none
+        self._header = held.file.header
+        self._header_guard = threading.RLock()
+        self._ranges = RangeLock()
+
+    # -- for a backup ---------------------------------------------------------------------------------------------
+
+    @property
+    def page_source(self) -> DatabaseFile:
+        return self.file
+
+    def header_image(self) -> DatabaseHeader:
+        """A copy of the live header."""
+        with self._header_guard:
+            return self._header.copy()
+
+    def update_header(self, change: Callable[[DatabaseHeader], None]) -> None:
+        """Apply `change` to the live header and write both copies durably; if that fails the header is as it was."""
+        with self.instance.gate.writing(), self._header_guard:
+            changed = self._header.copy()
+            change(changed)
+            self.file.write_header(changed)
+            self._header = changed
+
+    def page_range_lock(self, first: int, last: int) -> AbstractContextManager[None]:
+        return self._ranges.hold(first, last)
+
+    def last_pgno(self) -> int:
+        return self.file.page_count
+
+    # -- the header's life ----------------------------------------------------------------------------------------
+
+    def stamp_attached(self, position: Lgpos) -> None:
+        """Dirty, under this log stream from `position` on."""
+        signature, generation, created = self.instance.log.signature, self.instance.log.generation, self.instance.log.created
+
+        def change(header: DatabaseHeader) -> None:
+            if header.sign_log != signature:
+                header.lgpos_consistent = _NO_POSITION
+                header.lgpos_last_resize = _NO_POSITION
+                header.sign_log = signature
+                forget_backups(header)
+            header.change_state(DatabaseState.DIRTY_SHUTDOWN)
+            header.gen_min_required = header.gen_min_consistent = position.generation
+            header.gen_max_required = header.gen_max_committed = generation
+            header.logtime_gen_max_create = created
+            header.lgpos_attach = position
+            self._stamp_common(header)
+
+        self.update_header(change)
+
+    def stamp_attached_unlogged(self) -> None:
+        """Dirty, without a log: a new signature, as no older log or backup matches the file any more."""
+
+        def change(header: DatabaseHeader) -> None:
+            header.change_state(DatabaseState.DIRTY_SHUTDOWN)
+            header.gen_min_required = header.gen_min_consistent = header.gen_max_required = header.gen_max_committed = 0
+            header.sign_db = Signature.fresh()
+            header.sign_log = Signature()
+            header.lgpos_consistent = header.lgpos_attach = header.lgpos_last_resize = _NO_POSITION
+            forget_backups(header)
+            self._stamp_common(header)
+
+        self.update_header(change)
+
+    def _stamp_common(self, header: DatabaseHeader) -> None:
+        header.logtime_attach = LogTime.now()
+        header.lgpos_detach = _NO_POSITION
+        header.logtime_detach = LogTime()
+        header.dbid = self.dbid
+        header.lgpos_last_reattach = _NO_POSITION
+        header.logtime_last_reattach = LogTime()
+        header.bkinfo_full_cur = header.bkinfo_snapshot_cur = BackupInfo()
+
+    def stamp_clean(self, position: Lgpos | None) -> None:
+        """Clean as of `position` (of the record that says so); without one where nothing is logged."""
+
+        def change(header: DatabaseHeader) -> None:
+            header.change_state(DatabaseState.CLEAN_SHUTDOWN)
+            if position is not None:
+                header.lgpos_consistent = header.lgpos_detach = position
+                if header.lgpos_last_resize != _NO_POSITION:
+                    header.lgpos_last_resize = position
+            header.logtime_consistent = header.logtime_detach = LogTime.now()
+            header.bkinfo_snapshot_cur = BackupInfo()
+
+        self.file.sync()
+        self.update_header(change)
+
+    def stamp_generation(self, generation: int, created: LogTime, lowest: int) -> None:
+        """A new generation is about to take records: it may now be in the file, `lowest` is the checkpoint's."""
+
+        def change(header: DatabaseHeader) -> None:
+            header.gen_max_committed = header.gen_max_required = generation
+            header.logtime_gen_max_create = created
+            attached = header.lgpos_attach.generation
+            header.gen_min_required = max(header.gen_min_required, min(max(lowest, attached), generation))
+            header.gen_min_consistent = max(header.gen_min_consistent, header.gen_min_required)
+
+        self.update_header(change)
+
+    def release(self) -> None:
+        """Close the file and give up the lock."""
+        self._held.close()
+
+    def attach_info(self, position: Lgpos) -> AttachInfo | None:
+        """The entry for an attach list as of `position`; None where the database does not belong in it."""
+        with self._header_guard:
+            header = self._header
+            if not self.logged or header.lgpos_attach == _NO_POSITION or position <= header.lgpos_attach:
+                return None
+            if header.lgpos_detach != _NO_POSITION and position > header.lgpos_detach:
+                return None
+            consistent = header.lgpos_consistent
+            if header.sign_log != self.instance.log.signature or position <= consistent:
+                consistent = _NO_POSITION
+            return AttachInfo(
+                self.dbid,
+                str(self.path),
+                header.dbtime_dirtied,
+                header.objid_last,
+                self.size_limit,
+                header.lgpos_attach,
+                consistent,
+                header.sign_db,
+            )
+
+
+def forget_backups(header: DatabaseHeader) -> None:
+    """No earlier backup fits the file any more."""
+    nothing = BackupInfo()
+    header.bkinfo_full_prev = header.bkinfo_inc_prev = header.bkinfo_copy_prev = header.bkinfo_diff_prev = nothing
+    header.bkinfo_type_full_prev = header.bkinfo_type_inc_prev = 0
+    header.bkinfo_type_copy_prev = header.bkinfo_type_diff_prev = 0
+
+
+class Databases:
+    """The databases of one instance: attach, detach, open, close."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._attached: dict[int, AttachedDatabase] = {}  # by JET_DBID
+        self._changing = threading.RLock()  # attaches and detaches come one after another
+
+    def all(self) -> list[AttachedDatabase]:
+        """Those attached, in the order of their numbers in the log."""
+        with self._instance.lock:
+            return sorted(self._attached.values(), key=lambda each: each.dbid)
+
+    def find(self, path: Path) -> AttachedDatabase | None:
+        return next((each for each in self.all() if same_file(str(each.path), str(path))), None)
+
+    def get(self, session: Session, number: object) -> AttachedDatabase:
+        """The database a session has open under a JET_DBID, or JET_errInvalidDatabaseId."""
+        found = self._attached.get(number) if isinstance(number, int) else None
+        if found is None or not session.opened(found):
+            raise jet_error(codes.JET_errInvalidDatabaseId, "the session has no database open under this id")
+        return found
+
+    # -- attach ---------------------------------------------------------------------------------------------------
+
+    def attach(self, session: Session, name: object, grbit: object = 0, size_limit: object = 0) -> int:
+        """JetAttachDatabase: 0, or JET_wrnDatabaseAttached."""
+        path = full_path(name)
+        if not isinstance(grbit, int) or grbit & ~ATTACH_OPTIONS:
+            raise jet_error(codes.JET_errInvalidGrbit, f"attaching with grbit {grbit!r}", file=path)
+        if not isinstance(size_limit, int) or size_limit < 0:
+            raise jet_error(codes.JET_errInvalidParameter, f"{size_limit!r} is not a number of pages", file=path)
+        session.check_owner()
+        session.require_no_transaction("attaching a database")
+        read_only = bool(grbit & grbits.JET_bitDbReadOnly)
+        with self._instance.backup.attaching(), self._changing:
+            known = self.find(path)
+            if known is not None:
+                if known.read_only and not read_only:
+                    raise jet_error(codes.JET_errDatabaseInUse, "attached read-only already", file=path)
+                return codes.JET_wrnDatabaseAttached
+            logged = self._instance.logging and not grbit & grbits.JET_bitDbRecoveryOff
+            self._attach(session, path, str(name), read_only=read_only, logged=logged, size_limit=size_limit)
+        return 0
+
+    def _attach(self, session: Session, path: Path, name: str, *, read_only: bool, logged: bool, size_limit: int) -> None:
+        instance = self._instance
+        if instance.process.attached_elsewhere(instance, str(path)):
+            raise jet_error(codes.JET_errDatabaseSharingViolation, "another instance has the database attached", file=path)
+        if not instance.files.exists(path):
+            raise jet_error(codes.JET_errFileNotFound, "there is no such database", file=path)
+        dbid = self._free_dbid()
+        held = HeldFile(path, writable=not read_only, files=instance.files)
+        try:
+            require_attachable(held.file.header, instance.page_size, path)
+            database = AttachedDatabase(instance, dbid, held, name=name, logged=logged, size_limit=size_limit)
+            if database.logged:
+                self._log_attach(session, database)
+            elif not read_only:
+                database.stamp_attached_unlogged()
+            with instance.lock:
+                self._attached[database.number] = database
+        except BaseException:
+            held.close()
+            raise
+        if database.logged:
+            instance.write_checkpoint()
+            if instance.parameters.number(params.JET_paramAggressiveLogRollover):
+                instance.roll_log()
+
+    def _free_dbid(self) -> int:
+        with self._instance.lock:
+            used = {each.dbid for each in self._attached.values()}
+        free = next((dbid for dbid in range(1, MOST_DATABASES + 1) if dbid not in used), None)
+        if free is None:
+            raise jet_error(codes.JET_errTooManyAttachedDatabases, f"{MOST_DATABASES} databases are attached")
+        return free
+
+    def _log_attach(self, session: Session, database: AttachedDatabase) -> None:
+        """The record first, durable, then the header: a crash between leaves a clean file that recovery stamps again."""
+        instance = self._instance
+        header = database.header_image()
+        record = AttachDB(
+            procid=session.procid,
+            dbid=database.dbid,
+            cpg_database_size_max=database.size_limit,
+            lgpos_consistent=header.lgpos_consistent,
+            sign_db=header.sign_db,
+            sign_log=header.sign_log,
+            path=str(database.path),
+        )
+        position = instance.append(record)
+        instance.flush_log(position)
+        database.stamp_attached(position)
+
+    # -- detach ---------------------------------------------------------------------------------------------------
+
+    def detach(self, session: Session, name: object, grbit: object = 0) -> None:
+        """JetDetachDatabase: one, or all where `name` is None."""
+        force_close = grbits.JET_bitForceCloseAndDetach
+        if not isinstance(grbit, int) or grbit & ~force_close:
+            raise jet_error(codes.JET_errInvalidGrbit, f"detaching with grbit {grbit!r}")
+        path = None if name is None else full_path(name)
+        session.check_owner()
+        session.require_no_transaction("detaching a database")
+        with self._instance.backup.attaching(), self._changing:
+            if path is None:
+                wanted = self.all()
+            else:
+                found = self.find(path)
+                if found is None:
+                    raise jet_error(codes.JET_errDatabaseNotFound, "detaching a database that is not attached", file=path)
+                wanted = [found]
+            for database in wanted:
+                self._detach(session, database, close_first=grbit & force_close == force_close)
+
+    def _detach(self, session: Session, database: AttachedDatabase, *, close_first: bool) -> None:
+        users = [each for each in self._instance.all_sessions() if each.opened(database)]
+        if users and not close_first:
+            raise jet_error(codes.JET_errDatabaseInUse, "detaching a database that a session has open", file=database.path)
+        for user in users:
+            self.close_all(user, database.number)
+        instance = self._instance
+        position: Lgpos | None = None
+        if database.logged:
+            position = instance.append(DetachDB(procid=session.procid, dbid=database.dbid, path=str(database.path)))
+            instance.flush_log(position)
+        if not database.read_only:
+            database.stamp_clean(position)
+        with instance.lock:
+            del self._attached[database.number]
+        database.release()
+        if database.logged:
+            instance.write_checkpoint()
+            if instance.parameters.number(params.JET_paramAggressiveLogRollover):
+                instance.roll_log()
+
+    # -- open and close -------------------------------------------------------------------------------------------
+
+    def open(self, session: Session, name: object, grbit: object = 0) -> int:
+        """JetOpenDatabase: the JET_DBID, the same for every open of a database."""
+        path = full_path(name)
+        if not isinstance(grbit, int):
+            raise jet_error(codes.JET_errInvalidGrbit, f"opening with grbit {grbit!r}", file=path)
+        session.check_owner()
+        with self._instance.lock:
+            database = self.find(path)
+            if database is None:
+                raise jet_error(codes.JET_errDatabaseNotFound, "opening a database that is not attached", file=path)
+            others = [each for each in self._instance.all_sessions() if each is not session and each.opened(database)]
+            if any(database.number in each.exclusive for each in others):
+                raise jet_error(codes.JET_errDatabaseLocked, "another session has the database exclusively", file=path)
+            if grbit & grbits.JET_bitDbExclusive and others:
+                raise jet_error(codes.JET_errDatabaseInUse, "other sessions have the database open", file=path)
+            if self._instance.parameters.number(params.JET_paramOneDatabasePerSession) and any(
+                number != database.number for number in +session.opens
+            ):
+                raise jet_error(codes.JET_errOneDatabasePerSession, "the session has another database open", file=path)
+            session.opens[database.number] += 1
+            if grbit & grbits.JET_bitDbExclusive:
+                session.exclusive.add(database.number)
+            return database.number
+
+    def close(self, session: Session, number: object) -> None:
+        """JetCloseDatabase: one open of a database."""
+        with self._instance.lock:
+            database = self.get(session, number)
+            session.opens[database.number] -= 1
+            if not session.opens[database.number]:
+                self.close_all(session, database.number)
+
+    def close_all(self, session: Session, number: int) -> None:
+        """All opens of a database by a session."""
+        with self._instance.lock:
+            session.opens.pop(number, None)
+            session.exclusive.discard(number)
+
+    # -- the end of the instance ----------------------------------------------------------------------------------
+
+    def stamp_generation(self, generation: int, created: LogTime, lowest: int) -> None:
+        for database in self.all():
+            if database.logged:
+                database.stamp_generation(generation, created, lowest)
+
+    def shut_down(self, position: Lgpos | None) -> None:
+        """Clean headers as of `position`; the first failure is raised when all were tried."""
+        failure: JetError | None = None
+        for database in self.all():
+            try:
+                if not database.read_only:
+                    database.stamp_clean(position if database.logged else None)
+            except JetError as problem:
+                failure = failure or problem
+        if failure is not None:
+            raise failure
+
+    def release(self) -> None:
+        """Close the files, whatever state they are in."""
+        with self._instance.lock:
+            for database in self._attached.values():
+                database.release()
+            self._attached.clear()

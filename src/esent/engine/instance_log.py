@@ -1,0 +1,155 @@
+"""The log of a running instance: its stream, the checkpoint file beside it, and the attached databases that follow it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esent.constants import codes, params
+from esent.engine.statistics import thread_counters
+from esent.errors import JetError, jet_error
+from esent.log.checkpoint import ATTACH_LIST_IN_USE, Checkpoint
+from esent.log.header import AttachInfo, DbmsParam
+from esent.log.records import Record
+from esent.pages.primitives import Lgpos, LogTime
+
+if TYPE_CHECKING:
+    from esent.engine.instance import Instance
+    from esent.log.writer import LogStream
+
+
+class InstanceLog:
+    """Appends, flushes and rolls through the instance's write gate; keeps the checkpoint.
+
+    The checkpoint stays where the instance started until the log is deeper than JET_paramCheckpointDepthMax, and goes to the
+    end of the log at a clean end. A write that fails makes the log dead: `failed`, and the instance unavailable.
+    """
+
+    def __init__(self, instance: Instance, stream: LogStream, checkpoint_path: Path, dbms_param: DbmsParam) -> None:
+        self.instance = instance
+        self.stream = stream
+        self.started_at = Lgpos()  # of the Init2 record
+        self.failed = False
+        self._path = checkpoint_path
+        self._waited = False  # somebody waited for the last record
+        self._guard = threading.RLock()  # of the live checkpoint and its file
+        self._live = Checkpoint(signature=stream.signature, dbms_param=dbms_param)
+        stream.attachments = self.attachments
+        stream.checkpoint = lambda: self.checkpoint_position
+        stream.on_new_generation = self._new_generation
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    def _checked(self) -> None:
+        if self.failed:
+            raise jet_error(codes.JET_errLogWriteFail, "the log takes no more records", file=self.stream.directory)
+
+    def _broken(self, problem: JetError) -> JetError:
+        """What could not be written leaves the log dead: nothing after it may claim to be durable."""
+        self.failed = True
+        self.instance.unavailable = problem
+        return problem
+
+    def append(self, record: Record) -> Lgpos:
+        """Put a record into the log; its position."""
+        self._checked()
+        try:
+            if self._waited:
+                self._waited = False
+                self.stream.fill_segment()
+            position = self.stream.append(record)
+        except JetError as problem:
+            raise self._broken(problem) from None
+        thread_counters().count_record(len(record.encode()))
+        return position
+
+    def flush(self, upto: Lgpos | None = None) -> None:
+        """Return when the records up to `upto` (all) are durable; the next record starts a segment of its own, so that the
+        segment just written need not be written again."""
+        self._checked()
+        with self.instance.gate.writing():
+            try:
+                self.stream.flush(upto)
+            except JetError as problem:
+                raise self._broken(problem) from None
+        self._waited = True
+
+    def roll(self) -> None:
+        """Start a new generation."""
+        self._checked()
+        with self.instance.gate.writing():
+            try:
+                self.stream.roll()
+            except JetError as problem:
+                raise self._broken(problem) from None
+
+    def close(self) -> None:
+        self.stream.close()
+
+    # -- the databases that follow --------------------------------------------------------------------------------
+
+    def attachments(self, position: Lgpos) -> list[AttachInfo]:
+        """The attach list as of a position."""
+        entries = (database.attach_info(position) for database in self.instance.databases.all())
+        return [entry for entry in entries if entry is not None]
+
+    def _new_generation(self, generation: int, created: LogTime) -> None:
+        """Before a new generation takes records: the checkpoint where the log is deep, then the headers."""
+        depth = self.instance.parameters.number(params.JET_paramCheckpointDepthMax)
+        size = self.instance.parameters.number(params.JET_paramLogFileSize) * 1024
+        with self._guard:
+            behind = (generation - self._live.position.generation) * size
+            if self.started_at != Lgpos() and behind > depth:
+                self._advance(Lgpos(generation, 1, 0))
+            lowest = self._live.position.generation
+        self.instance.databases.stamp_generation(generation, created, lowest)
+
+    # -- the checkpoint -------------------------------------------------------------------------------------------
+
+    @property
+    def checkpoint_position(self) -> Lgpos:
+        return self._live.position
+
+    def start_checkpoint(self, position: Lgpos, before: Checkpoint | None) -> None:
+        """Put the checkpoint where the instance starts; the backup fields go over from the one before of this stream."""
+        with self._guard:
+            if before is not None and before.signature == self._live.signature:
+                self._live.last_full_backup_checkpoint = before.last_full_backup_checkpoint
+                self._live.full_backup, self._live.full_backup_time = before.full_backup, before.full_backup_time
+                self._live.incremental_backup = before.incremental_backup
+                self._live.incremental_backup_time = before.incremental_backup_time
+            self._advance(position)
+            self.write_checkpoint()
+
+    def _advance(self, position: Lgpos) -> None:
+        self._live.position = self._live.db_consistency = position
+
+    def update_checkpoint(self, change: Callable[[Checkpoint], None]) -> None:
+        """Apply `change` to the live checkpoint and write it; if that fails the live one is as it was."""
+        with self._guard:
+            changed = self._live.copy()
+            change(changed)
+            self._write(changed)
+            self._live = changed
+
+    def write_checkpoint(self) -> None:
+        """Write the live checkpoint with its attach list."""
+        with self._guard:
+            self._write(self._live)
+
+    def finish_checkpoint(self, end: Lgpos) -> None:
+        """After a clean end: at the end record, with nothing attached."""
+        with self._guard:
+            self._advance(end)
+            self._live.attachments = []
+            self._live.flags &= ~ATTACH_LIST_IN_USE
+            with self.instance.gate.writing():
+                self._live.write(self._path, files=self.instance.files)
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        checkpoint.attachments = self.attachments(checkpoint.position)
+        checkpoint.flags |= ATTACH_LIST_IN_USE
+        with self.instance.gate.writing():
+            checkpoint.write(self._path, files=self.instance.files)

@@ -1,0 +1,305 @@
+"""Sessions and their transactions.
+
+A session is used by one thread at a time. In a transaction it belongs to what began it: the thread, or the context set with
+JetSetSessionContext; anything else is JET_errSessionSharingViolation.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from esent.constants import codes, grbits, params
+from esent.engine.handles import SessionHandle
+from esent.errors import jet_error
+from esent.log.records import ForceWriteLog
+
+if TYPE_CHECKING:
+    from esent.engine.database import AttachedDatabase
+    from esent.engine.instance import Instance
+
+MOST_LEVELS = 7
+TRANSACTION_STEP = 4  # between one transaction id and the next
+FIRST_USER_PROCID = 5
+COMMIT_LAZY = grbits.JET_bitCommitLazyFlush
+COMMIT_WAITS = grbits.JET_bitWaitLastLevel0Commit | grbits.JET_bitWaitAllLevel0Commit
+COMMIT_OPTIONS = COMMIT_LAZY | COMMIT_WAITS | grbits.JET_bitForceNewLog | grbits.JET_bitCommitRedoCallback
+ROLLBACK_OPTIONS = grbits.JET_bitRollbackAll | grbits.JET_bitRollbackRedoCallback
+IDLE_OPTIONS = (
+    grbits.JET_bitIdleCompact
+    | grbits.JET_bitIdleStatus
+    | grbits.JET_bitIdleVersionStoreTest
+    | grbits.JET_bitIdleCompactAsync
+    | grbits.JET_bitIdleAvailBuffersStatus
+    | grbits.JET_bitIdleWaitForAsyncActivity
+)
+NO_CONTEXT = (0, 2**64 - 1, -1)
+
+# Session parameters that are kept as the bytes of their value: size (None: any up to the limit) and first value.
+_STORED_PARAMETERS: dict[int, tuple[int | None, bytes]] = {
+    grbits.JET_sesparamCommitGenericContext: (None, b""),
+    grbits.JET_sesparamOperationContext: (8, b"\0\0\0\x80\0\0\0\0"),
+    grbits.JET_sesparamCorrelationID: (4, bytes(4)),
+    grbits.JET_sesparamCachePriority: (4, struct.pack("<I", 100)),
+    grbits.JET_sesparamClientComponentDesc: (None, b""),
+    grbits.JET_sesparamClientActionDesc: (None, b""),
+    grbits.JET_sesparamClientActionContextDesc: (None, b""),
+    grbits.JET_sesparamClientActivityId: (16, bytes(16)),
+    grbits.JET_sesparamIOSessTraceFlags: (4, bytes(4)),
+    grbits.JET_sesparamIOPriority: (4, bytes(4)),
+    grbits.JET_sesparamCommitContextContainsCustomerData: (4, bytes(4)),
+    grbits.JET_sesparamCommitContextNeedPreCommitCallback: (4, bytes(4)),
+}
+_LONGEST_STORED = 4096
+_HIGHEST_CACHE_PRIORITY = 1000
+
+
+def checked_commit_options(grbit: object) -> int:
+    """The options of a commit, or JET_errInvalidGrbit: unknown ones, or lazy together with waiting."""
+    if not isinstance(grbit, int) or grbit & ~COMMIT_OPTIONS or (grbit & COMMIT_LAZY and grbit & COMMIT_WAITS):
+        raise jet_error(codes.JET_errInvalidGrbit, f"committing with grbit {grbit!r}")
+    return int(grbit)
+
+
+class Session:
+    """One session of an instance: transaction level, context, open databases."""
+
+    def __init__(self, instance: Instance, procid: int) -> None:
+        self.instance = instance
+        self.procid = procid
+        self.handle = SessionHandle(self)
+        self.level = 0
+        self.read_only = False  # of the outermost transaction
+        self.trx_begin0 = 0
+        self.opens: Counter[int] = Counter()  # JET_DBID -> how often it was opened by this session
+        self.exclusive: set[int] = set()
+        self.commit_default: int | None = None
+        self._owner: object = None  # of the transaction: a thread's identity or a context
+        self._context: int | None = None
+        self._context_thread = 0
+        self._user = 0  # thread that is in a call
+        self._depth = 0
+        self._guard = threading.Lock()
+        self._stored = {number: first for number, (_, first) in _STORED_PARAMETERS.items()}
+
+    @property
+    def alive(self) -> bool:
+        return self.handle.target is not None
+
+    # -- who may use it -------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def used(self) -> Iterator[Session]:
+        """Around a call: one thread at a time, and that which set the context while one is set."""
+        me = threading.get_ident()
+        with self._guard:
+            if not self.alive:
+                raise jet_error(codes.JET_errInvalidSesid, "the session has ended")
+            if self._depth and self._user != me:
+                raise jet_error(codes.JET_errSessionSharingViolation, "another thread is in a call with this session")
+            if self._context is not None and self._context_thread != me:
+                raise jet_error(codes.JET_errSessionSharingViolation, "another thread has set a context for this session")
+            self._user = me
+            self._depth += 1
+        try:
+            yield self
+        finally:
+            with self._guard:
+                self._depth -= 1
+
+    def _current_owner(self) -> object:
+        return ("context", self._context) if self._context is not None else ("thread", threading.get_ident())
+
+    def check_owner(self) -> None:
+        """JET_errSessionSharingViolation if a transaction is open that another thread or context began."""
+        if self.level and self._owner != self._current_owner():
+            raise jet_error(codes.JET_errSessionSharingViolation, "the transaction belongs to another thread or context")
+
+    def require_no_transaction(self, what: str) -> None:
+        if self.level:
+            raise jet_error(codes.JET_errInTransaction, f"{what} in a transaction")
+
+    def set_context(self, context: object) -> None:
+        """JetSetSessionContext."""
+        if not isinstance(context, int) or context in NO_CONTEXT:
+            raise jet_error(codes.JET_errInvalidParameter, f"{context!r} is not a session context")
+        with self._guard:
+            if self._context is not None:
+                raise jet_error(codes.JET_errSessionContextAlreadySet, "the session has a context")
+            self._context = int(context)
+            self._context_thread = threading.get_ident()
+
+    def reset_context(self) -> None:
+        """JetResetSessionContext."""
+        with self._guard:
+            if self._context is None or self._context_thread != threading.get_ident():
+                raise jet_error(
+                    codes.JET_errSessionContextNotSetByThisThread, "this thread has not set a context for the session"
+                )
+            self._context = None
+            self._context_thread = 0
+
+    @property
+    def context(self) -> int:
+        return self._context or 0
+
+    # -- transactions ---------------------------------------------------------------------------------------------
+
+    def begin(self, grbit: object = 0) -> None:
+        """JetBeginTransaction; bits other than read-only have no meaning and are accepted."""
+        if not isinstance(grbit, int):
+            raise jet_error(codes.JET_errInvalidGrbit, f"beginning a transaction with grbit {grbit!r}")
+        self.check_owner()
+        if self.level >= MOST_LEVELS:
+            raise jet_error(codes.JET_errTransTooDeep, f"{MOST_LEVELS} transactions are open one in the other")
+        if not self.level:
+            self._owner = self._current_owner()
+            self.read_only = bool(grbit & grbits.JET_bitTransactionReadOnly)
+            self.trx_begin0 = self.instance.next_transaction_id()
+        self.level += 1
+
+    def commit(self, grbit: object = 0) -> None:
+        """JetCommitTransaction. With an option to wait or to roll the log no level is committed."""
+        options = checked_commit_options(grbit)
+        self.check_owner()
+        if not options:
+            options = self._default_options()
+        if options & (COMMIT_WAITS | grbits.JET_bitForceNewLog):
+            self._wait(options)
+            return
+        if not self.level:
+            raise jet_error(codes.JET_errNotInTransaction, "committing without a transaction")
+        self.level -= 1
+        if not self.level:
+            self._owner = None
+
+    def _default_options(self) -> int:
+        """JET_paramCommitDefault of the session or the instance; only laziness is taken over into a plain commit."""
+        default = self.commit_default
+        if default is None:
+            default = self.instance.parameters.number(params.JET_paramCommitDefault)
+        return default & COMMIT_LAZY
+
+    def _wait(self, options: int) -> None:
+        instance = self.instance
+        if not instance.logging:
+            return
+        if options & grbits.JET_bitWaitAllLevel0Commit:
+            instance.flush_log(instance.append(ForceWriteLog(self.procid)))
+        else:
+            instance.flush_log()
+        if options & grbits.JET_bitForceNewLog:
+            instance.roll_log()
+
+    def rollback(self, grbit: object = 0) -> None:
+        """JetRollback: the innermost level, or all."""
+        if not isinstance(grbit, int) or grbit & ~ROLLBACK_OPTIONS:
+            raise jet_error(codes.JET_errInvalidGrbit, f"rolling back with grbit {grbit!r}")
+        self.check_owner()
+        if not self.level:
+            raise jet_error(codes.JET_errNotInTransaction, "rolling back without a transaction")
+        self.abandon(all_levels=bool(grbit & grbits.JET_bitRollbackAll))
+
+    def abandon(self, *, all_levels: bool = True) -> None:
+        """Undo transaction levels without asking who may."""
+        self.level = 0 if all_levels else self.level - 1
+        if not self.level:
+            self._owner = None
+
+    # -- session parameters ---------------------------------------------------------------------------------------
+
+    def set_parameter(self, number: object, value: object) -> None:
+        """JetSetSessionParameter: `value` is the bytes of the value."""
+        self._known(number)
+        if number == grbits.JET_sesparamTransactionLevel:
+            raise jet_error(codes.JET_errFeatureNotAvailable, "the transaction level of a session cannot be set")
+        data = _as_bytes(value)
+        if number == grbits.JET_sesparamCommitDefault:
+            options = _exact(data, 4)
+            self.commit_default = checked_commit_options(int.from_bytes(options, "little"))
+            return
+        assert isinstance(number, int)
+        size, _ = _STORED_PARAMETERS[number]
+        if size is not None:
+            data = _exact(data, size)
+        elif len(data) > _LONGEST_STORED:
+            raise jet_error(codes.JET_errInvalidBufferSize, f"{len(data)} bytes for session parameter {number}")
+        if number == grbits.JET_sesparamCachePriority and int.from_bytes(data, "little") > _HIGHEST_CACHE_PRIORITY:
+            raise jet_error(codes.JET_errInvalidParameter, "a cache priority above 1000")
+        self._stored[number] = data
+
+    def get_parameter(self, number: object) -> bytes:
+        """JetGetSessionParameter: the bytes of the value."""
+        self._known(number)
+        if number == grbits.JET_sesparamTransactionLevel:
+            return struct.pack("<I", self.level)
+        if number == grbits.JET_sesparamCommitDefault:
+            default = self.commit_default
+            return struct.pack(
+                "<I", self.instance.parameters.number(params.JET_paramCommitDefault) if default is None else default
+            )
+        assert isinstance(number, int)
+        return self._stored[number]
+
+    @staticmethod
+    def _known(number: object) -> None:
+        special = (grbits.JET_sesparamCommitDefault, grbits.JET_sesparamTransactionLevel)
+        if not isinstance(number, int) or (number not in special and number not in _STORED_PARAMETERS):
+            raise jet_error(codes.JET_errInvalidSesparamId, f"there is no session parameter {number!r}")
+
+    # -- idle work and end ----------------------------------------------------------------------------------------
+
+    def idle(self, grbit: object = 0) -> int:
+        """JetIdle: a warning where there is nothing to do."""
+        if not isinstance(grbit, int) or grbit & ~IDLE_OPTIONS:
+            raise jet_error(codes.JET_errInvalidGrbit, f"idling with grbit {grbit!r}")
+        return codes.JET_wrnNoIdleActivity if not grbit or grbit & grbits.JET_bitIdleCompact else 0
+
+    def close(self) -> None:
+        """Roll back, close the databases, and let go of the handle."""
+        with self.instance.lock:
+            self.abandon()
+            for number in list(self.opens):
+                self.instance.databases.close_all(self, number)
+            self.instance.sessions.pop(self.procid, None)
+            self.handle.target = None
+
+    def opened(self, database: AttachedDatabase) -> bool:
+        return self.opens[database.number] > 0
+
+
+def _as_bytes(value: object) -> bytes:
+    if value is None:
+        return b""
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise jet_error(codes.JET_errInvalidParameter, "the value of a session parameter is bytes")
+    return bytes(value)
+
+
+def _exact(data: bytes, size: int) -> bytes:
+    if len(data) != size:
+        raise jet_error(codes.JET_errInvalidBufferSize, f"{len(data)} bytes where {size} are wanted")
+    return data
+
+
+def resolve_session(sesid: object) -> Session:
+    """The session of a handle, or JET_errInvalidSesid for whatever else is given."""
+    target = sesid.target if isinstance(sesid, SessionHandle) else None
+    if isinstance(target, Session):
+        return target
+    raise jet_error(codes.JET_errInvalidSesid, "not the handle of a session, or of one that has ended")
+
+
+@contextmanager
+def session_call(sesid: object, *, closing: bool = False) -> Iterator[Session]:
+    """Around every call that takes a session: the session, the state of its instance, the thread.
+
+    `closing` calls are those still allowed after JetStopService.
+    """
+    session = resolve_session(sesid)
+    with session.instance.call(closing=closing), session.used():
+        yield session

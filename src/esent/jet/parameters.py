@@ -1,0 +1,66 @@
+"""System parameters."""
+
+from __future__ import annotations
+
+from esent.constants import codes, params
+from esent.engine.parameters import error_to_string
+from esent.engine.process import PROCESS, is_nil
+from esent.engine.session import Session, checked_commit_options, resolve_session
+from esent.errors import jet_error
+from esent.jet.handles import JET_CALLBACK, JET_ERR, JET_INSTANCE, JET_SESID
+from esent.jet.structures_tables import JET_UNICODEINDEX
+
+
+def _session(sesid: object) -> Session | None:
+    return None if is_nil(sesid) else resolve_session(sesid)
+
+
+def JetSetSystemParameter(
+    instance: JET_INSTANCE | None,
+    sesid: JET_SESID | None,
+    paramid: int,
+    lParam: int | JET_CALLBACK | JET_UNICODEINDEX | None = 0,
+    szParam: str | None = None,
+) -> JET_ERR:
+    """Set a parameter: a text by `szParam`, anything else by `lParam`. Without an instance: the default of later ones.
+
+    JET_paramUnicodeIndexDefault takes a JET_UNICODEINDEX; callbacks are Python callables.
+    """
+    session = _session(sesid)
+    if session is not None and paramid == params.JET_paramCommitDefault:
+        session.commit_default = checked_commit_options(lParam)
+        return 0
+    home = session.instance.handle if session is not None and is_nil(instance) else instance
+    PROCESS.set_parameter(home, paramid, lParam, szParam)
+    return 0
+
+
+def JetGetSystemParameter(
+    instance: JET_INSTANCE | None,
+    sesid: JET_SESID | None,
+    paramid: int,
+    plParam: int | JET_UNICODEINDEX | None = None,
+) -> int | str:
+    """Read a parameter: `str` for a text, else `int`.
+
+    `plParam` is read for JET_paramErrorToString (the error number), and a JET_UNICODEINDEX given for
+    JET_paramUnicodeIndexDefault is filled in.
+    """
+    session = _session(sesid)
+    home = session.instance.handle if session is not None and is_nil(instance) else instance
+    if session is not None and paramid == params.JET_paramTransactionLevel:
+        return session.level
+    if session is not None and paramid == params.JET_paramCommitDefault and session.commit_default is not None:
+        return session.commit_default
+    value = PROCESS.get_parameter(home, paramid)
+    if paramid == params.JET_paramErrorToString:
+        if not isinstance(plParam, int):
+            raise jet_error(codes.JET_errInvalidParameter, "the number of the error is needed")
+        return error_to_string(plParam)
+    if paramid == params.JET_paramUnicodeIndexDefault and isinstance(plParam, JET_UNICODEINDEX):
+        default = PROCESS.parameters_of(home).unicode_default
+        plParam.lcid, plParam.dwMapFlags = default.lcid, default.map_flags
+    return value
+
+
+__all__ = ["JetGetSystemParameter", "JetSetSystemParameter"]
