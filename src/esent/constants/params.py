@@ -14,7 +14,8 @@ class ParameterDefinition:
     """One row of `parameters.tsv`.
 
     `default` is text for the types String, Folder and Path, otherwise a number. `low` and `high` bound the value, or the number
-    of characters of a text; None where nothing is settable. An advanced parameter is left alone while JET_paramEnableAdvanced is 0.
+    of characters of a text; None where nothing is settable. An advanced parameter stays as it is while
+    JET_paramEnableAdvanced is 0.
     """
 
     number: int
