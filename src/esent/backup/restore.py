@@ -8,7 +8,7 @@ changed checkpoint are taken back, and what was there before is as it was. The s
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from esent.backup.paths import absolute
 from esent.backup.restore_set import BackupSet, check_distinct, check_logs, find_databases, find_set
 from esent.constants import codes
 from esent.errors import JetError, jet_error
-from esent.log.files import checkpoint_name
+from esent.log.files import LOG_EXTENSIONS, checkpoint_name, list_generations
 from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import FileSystem
 from esent.recovery.hard import hard_recover
@@ -40,19 +40,72 @@ def restore_directory(
     """
     files = options.files
     found = find_set(absolute(source or "."), options.base, files)
-    for folder in (options.log_path, options.checkpoint_path):
-        _require_folder(folder, files, create=create_paths)
     target = absolute(destination) if destination else None
-    if target is not None:
-        _require_folder(target, files, create=create_paths)
+    for folder in (options.log_path, options.checkpoint_path, *([target] if target else [])):
+        require_folder(folder, files, create=create_paths)
     check_logs(found, options.page_size, files)
     find_databases(found, files)
     check_distinct(found, files)
-    work = Restoration(found, target, options)
-    return work.run()
+    return _DirectoryRestore(found, target, options).run()
 
 
-def _require_folder(path: Path, files: FileSystem, *, create: bool) -> None:
+def restore_copies(
+    backup_log_path: Path,
+    generation_low: int,
+    generation_high: int,
+    options: RecoveryOptions,
+    roll_forward: Sequence[Path] = (),
+) -> RecoveryResult:
+    """Hard recovery of databases that are at their new places already: `options.restore_map` says where.
+
+    The logs generation_low..generation_high come from `backup_log_path`, later ones from there and from `roll_forward`.
+    Errors: 2.15 and 6.4 of the reference. If it fails the databases have to be copied again; what it made in the log folder
+    is taken back.
+    """
+    files = options.files
+    if generation_low <= 0 or generation_high <= 0:
+        raise jet_error(
+            codes.JET_errInvalidPath, f"generations {generation_low} to {generation_high} name no log", file=backup_log_path
+        )
+    if generation_low > generation_high:
+        raise jet_error(codes.JET_errInvalidParameter, f"generations {generation_low} to {generation_high}")
+    if not options.restore_map:
+        raise jet_error(codes.JET_errInvalidParameter, "a restore without a map of databases")
+    for folder in (options.log_path, options.checkpoint_path):
+        require_folder(folder, files, create=True)
+    found = _given_logs(backup_log_path, generation_low, generation_high, options)
+    check_logs(found, options.page_size, files)
+    folders = _Folders(options, found)
+    try:
+        result = hard_recover(backup_log_path, generation_low, generation_high, options, roll_forward=roll_forward)
+        for path in result.databases:
+            require_clean(path, files)
+    except BaseException:
+        folders.take_back()
+        raise
+    return result
+
+
+def _given_logs(folder: Path, low: int, high: int, options: RecoveryOptions) -> BackupSet:
+    """The logs of a range in a folder; the ends of the range count as present, so that a missing one is noticed."""
+    files = options.files
+    if not files.is_directory(folder):
+        raise jet_error(codes.JET_errInvalidPath, "the folder of the backup logs does not exist", file=folder)
+    for extension in LOG_EXTENSIONS:
+        present = list_generations(folder, options.base, files, extension=extension)
+        logs = {generation: path for generation, path in present.items() if low <= generation <= high}
+        if logs:
+            for end in (low, high):
+                if end not in logs:
+                    raise jet_error(
+                        codes.JET_errFileNotFound, f"the log of generation {end} is missing in the backup", file=folder
+                    )
+            return BackupSet(folder, options.base, extension, logs)
+    raise jet_error(codes.JET_errFileNotFound, f"no log of generations {low} to {high} in the backup", file=folder)
+
+
+def require_folder(path: Path, files: FileSystem, *, create: bool) -> None:
+    """JET_errInvalidPath unless the folder is there, or can be made."""
     if files.is_directory(path):
         return
     if not create or files.exists(path):
@@ -60,84 +113,87 @@ def _require_folder(path: Path, files: FileSystem, *, create: bool) -> None:
     files.make_directory(path, parents=True)
 
 
-class Restoration:
-    """One restore of a directory set."""
+class _Folders:
+    """What the folders of logs and checkpoint held before a restore, to take back what it made there."""
 
-    def __init__(self, found: BackupSet, target: Path | None, options: RecoveryOptions) -> None:
-        self.found = found
-        self.options = options
+    def __init__(self, options: RecoveryOptions, found: BackupSet) -> None:
         self.files = options.files
-        self.copies: list[tuple[Path, Path]] = []  # (copy that is recovered, final place)
-        self.map: list[MapEntry] = []
-        for database in found.databases:
-            final = target / database.name if target is not None else _native(database.original)
-            if final in (each for _, each in self.copies):
-                raise jet_error(codes.JET_errFileAlreadyExists, "two databases of the set have the same name", file=final)
-            copy = final.with_name(final.name + RESTORING)
-            self.copies.append((copy, final))
-            self.map.append(MapEntry(database.original, copy))
+        self.base = found.base.casefold()
+        self.before = {folder: set(self.files.names(folder)) for folder in {options.log_path, options.checkpoint_path}}
+        self.checkpoint = options.checkpoint_path / checkpoint_name(found.base, found.extension)
+        self.saved = self._content()
 
-    def run(self) -> RecoveryResult:
-        folders = {self.options.log_path, self.options.checkpoint_path}
-        before = {folder: set(self.files.names(folder)) for folder in folders}
-        checkpoint = self.options.checkpoint_path / checkpoint_name(self.found.base, self.found.extension)
-        saved = self._content(checkpoint)
-        try:
-            for database, (copy, final) in zip(self.found.databases, self.copies, strict=True):
-                self._remove(copy)
-                if not self.files.is_directory(final.parent):
-                    raise jet_error(codes.JET_errInvalidPath, "the folder of the database does not exist", file=final)
-                if database.file is not None:
-                    copy_file(database.file, copy, self.files)
-            result = hard_recover(
-                self.found.folder,
-                self.found.low,
-                self.found.high,
-                replace(self.options, restore_map=self.map),
-                roll_forward=(self.options.log_path,),
-            )
-            restored = [pair for pair in self.copies if self.files.exists(pair[0])]
-            for copy, _ in restored:
-                require_clean(copy, self.files)
-        except BaseException:
-            self._take_back(before, checkpoint, saved)
-            raise
-        for copy, final in restored:
-            self.files.rename(copy, final)
-        finals = dict(self.copies)
-        result.databases = [finals.get(path, path) for path in result.databases]
-        return result
-
-    def _content(self, path: Path) -> bytes | None:
-        if not self.files.exists(path):
+    def _content(self) -> bytes | None:
+        if not self.files.exists(self.checkpoint):
             return None
-        with self.files.open(path) as file:
+        with self.files.open(self.checkpoint) as file:
             return file.read(0, file.size())
 
-    def _remove(self, path: Path) -> None:
-        if self.files.exists(path):
-            self.files.remove(path)
-
-    def _take_back(self, before: dict[Path, set[str]], checkpoint: Path, saved: bytes | None) -> None:
-        """Remove the copies, and what was made in the folders of logs and checkpoint; put the old checkpoint back."""
-        steps: list[Callable[[], None]] = [partial(self._remove, copy) for copy, _ in self.copies]
-        for folder, names in before.items():
-            base = self.found.base.casefold()
-            made = [name for name in self.files.names(folder) if name not in names and name.casefold().startswith(base)]
-            steps += [partial(self._remove, folder / name) for name in made]
-        if saved is not None:
-            steps.append(partial(self._put_back, checkpoint, saved))
+    def take_back(self, *others: Path) -> None:
+        """Remove `others` and the stream's files that were not there; put the old checkpoint back. Goes on after a failure."""
+        steps: list[Callable[[], None]] = [partial(remove_if_there, path, self.files) for path in others]
+        for folder, names in self.before.items():
+            made = [name for name in self.files.names(folder) if name not in names]
+            steps += [partial(self.files.remove, folder / name) for name in made if name.casefold().startswith(self.base)]
+        if self.saved is not None:
+            steps.append(self._put_back)
         for step in steps:
             try:
                 step()
             except JetError as problem:
                 events.warning("cleaning up after a failed restore: %s", problem)
 
-    def _put_back(self, path: Path, content: bytes) -> None:
-        with self.files.open(path, writable=True, create=True) as file:
+    def _put_back(self) -> None:
+        content = self.saved or b""
+        with self.files.open(self.checkpoint, writable=True, create=True) as file:
             file.write(0, content)
             file.truncate(len(content))
             file.sync()
+
+
+class _DirectoryRestore:
+    """One restore of a directory set."""
+
+    def __init__(self, found: BackupSet, target: Path | None, options: RecoveryOptions) -> None:
+        self.found = found
+        self.files = options.files
+        self.copies: list[tuple[Path, Path]] = []  # (copy that is recovered, final place)
+        entries: list[MapEntry] = []
+        for database in found.databases:
+            final = target / database.name if target is not None else _native(database.original)
+            if final in (each for _, each in self.copies):
+                raise jet_error(codes.JET_errFileAlreadyExists, "two databases of the set have the same name", file=final)
+            copy = final.with_name(final.name + RESTORING)
+            self.copies.append((copy, final))
+            entries.append(MapEntry(database.original, copy))
+        self.options = replace(options, restore_map=entries, alternate_path=None)
+
+    def run(self) -> RecoveryResult:
+        folders = _Folders(self.options, self.found)
+        try:
+            for database, (copy, final) in zip(self.found.databases, self.copies, strict=True):
+                remove_if_there(copy, self.files)
+                require_folder(final.parent, self.files, create=False)
+                if database.file is not None:
+                    copy_file(database.file, copy, self.files)
+            result = hard_recover(
+                self.found.folder,
+                self.found.low,
+                self.found.high,
+                self.options,
+                roll_forward=(self.options.log_path,),
+            )
+            restored = [pair for pair in self.copies if self.files.exists(pair[0])]
+            for copy, _ in restored:
+                require_clean(copy, self.files)
+        except BaseException:
+            folders.take_back(*(copy for copy, _ in self.copies))
+            raise
+        for copy, final in restored:
+            self.files.rename(copy, final)
+        finals = dict(self.copies)
+        result.databases = [finals.get(path, path) for path in result.databases]
+        return result
 
 
 def _native(original: str) -> Path:
@@ -147,6 +203,11 @@ def _native(original: str) -> Path:
             codes.JET_errInvalidPath, "the database cannot go back to where it was; a destination is needed", file=original
         )
     return absolute(original)
+
+
+def remove_if_there(path: Path, files: FileSystem) -> None:
+    if files.exists(path):
+        files.remove(path)
 
 
 def require_clean(path: Path, files: FileSystem) -> None:
