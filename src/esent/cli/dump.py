@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def command(file: Path, tables: tuple[str, ...], system: bool, entries: bool, no
     FILE is never written to. The exit status is 1 if a value, a row or an index could not be read; its line says so.
     """
     damaged = False
-    out = click.get_text_stream("stdout")
+    out = sys.stdout
     for line in dump(file, tables or None, system=system, rows=not no_rows, entries=entries, allow_dirty=dirty):
         out.write(line + "\n")
         # a column may be named so too: only a line that may report damage is worth the parsing
