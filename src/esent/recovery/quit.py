@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from esent.constants import codes, grbits
 from esent.errors import jet_error
 from esent.log.checkpoint import ATTACH_LIST_IN_USE, Checkpoint
 from esent.log.header import AttachInfo
+from esent.log.reader import LogFile
 from esent.log.records import RecoveryQuit2, RecoveryQuitKeepAttachments
 from esent.log.writer import LogStream
 from esent.pages.primitives import LGPOS_MIN, Lgpos, LogTime
@@ -52,6 +55,46 @@ def attach_info(db: RecoveredDatabase) -> AttachInfo:
     )
 
 
+def _open_stream(
+    options: RecoveryOptions,
+    logs: LogSet,
+    attached: Callable[[Lgpos], list[AttachInfo]],
+    checkpoint: Callable[[], Lgpos],
+    previous: Path | None,
+) -> LogStream:
+    """The stream to log undo in: that in the log folder, or a new log there behind `previous`, which lies elsewhere."""
+    files = options.files
+    if previous is None or previous.parent == options.log_path:
+        return LogStream.resume(
+            options.log_path,
+            options.base,
+            files=files,
+            allow_missing_current=True,
+            circular=options.circular,
+            attachments=attached,
+            checkpoint=checkpoint,
+        )
+    with LogFile(previous, files=files) as log:
+        header = log.header
+        return LogStream.create(
+            options.log_path,
+            options.base,
+            page_size=header.page_size,
+            log_file_size=header.file_size,
+            files=files,
+            extension=logs.extension,
+            generation=header.generation + 1,
+            signature=header.signature,
+            created_previous=header.created,
+            previous_checksum=log.accumulated_checksum,
+            version=header.version,
+            engine_format_version=header.engine_format_version,
+            circular=options.circular,
+            attachments=attached,
+            checkpoint=checkpoint,
+        )
+
+
 def finish_with_undo(
     options: RecoveryOptions,
     logs: LogSet,
@@ -62,22 +105,20 @@ def finish_with_undo(
     checkpoint: Checkpoint | None,
     *,
     hard: bool,
+    previous: Path | None = None,
 ) -> None:
     """Undo, quit, checkpoint. Afterwards the databases are closed (or, on request, dirty and described by the checkpoint)."""
     writeback = redo.writeback
     attachments = redo.attachments
     keep = bool(options.grbit & grbits.JET_bitKeepDbAttachedAtEndOfRecovery) and not hard
     position = checkpoint.position if checkpoint is not None else redo_from
-    log = LogStream.resume(
-        options.log_path,
-        options.base,
-        extension=logs.extension,
-        files=options.files,
-        circular=options.circular,
-    )
+
+    def attached(at: Lgpos) -> list[AttachInfo]:
+        return [attach_info(db) for db in redo.databases.values() if at > db.attach]
+
+    log = _open_stream(options, logs, attached, lambda: position, previous)
     try:
-        log.attachments = lambda at: [attach_info(db) for db in redo.databases.values() if at > db.attach]
-        log.checkpoint = lambda: position
+        log.recovering = True
         writeback.generation, writeback.created = log.generation, log.created
 
         def new_generation(generation: int, created: LogTime) -> None:
@@ -105,7 +146,7 @@ def finish_with_undo(
                 db.header.objid_last = max(db.header.objid_last, db.objid)
                 writeback.raise_required(db)
                 db.write_header()
-            kept = log.attachments(log.tip())
+            kept = attached(log.tip())
             end = log.append(RecoveryQuitKeepAttachments(undo_at, redo_from, int(hard), LogTime.now()))
         else:
             mark = undo.shut_down_mark()

@@ -14,6 +14,7 @@ from esent.errors import JetError, jet_error
 from esent.log.checkpoint import Checkpoint
 from esent.log.header import AttachInfo
 from esent.log.reader import LogFile
+from esent.pages.database_file import DatabaseFile
 from esent.pages.primitives import LGPOS_MIN, Lgpos
 from esent.recovery.attachments import Attachments
 from esent.recovery.events import Events
@@ -103,7 +104,7 @@ def soft_recover(options: RecoveryOptions) -> RecoveryResult:
             _give_up_logs(paths, logs, replayed.truncated_at, files)
             result.warning = codes.JET_wrnCommittedLogFilesRemoved
         if not without_undo or not replayed.stopped:
-            _check_generations(options, redo, replayed, result)
+            check_generations(options, redo, replayed, result)
         attachments.check_mismatch_unless_clean(redo.shutdown_mark != LGPOS_MIN or redo.ended)
         if without_undo:
             flush_without_undo(options, redo, events, result)
@@ -172,8 +173,6 @@ def _start_of_log(options: RecoveryOptions, paths: dict[int, Path], generation: 
 
 def _inferred_generation(options: RecoveryOptions) -> int:
     """The lowest generation that a database of the restore map needs; 0 if none says."""
-    from esent.pages.database_file import DatabaseFile
-
     needed: list[int] = []
     for entry in options.restore_map or []:
         if options.files.exists(entry.new):
@@ -191,7 +190,7 @@ def _give_up_logs(paths: dict[int, Path], logs: LogSet, first: int, files: objec
     logs.current_header = None
 
 
-def _check_generations(options: RecoveryOptions, redo: Redo, replayed: Replayed, result: RecoveryResult) -> None:
+def check_generations(options: RecoveryOptions, redo: Redo, replayed: Replayed, result: RecoveryResult) -> None:
     """The last log must be new enough for every database (7.5)."""
     last = replayed.last_generation
     for db in redo.databases.values():
