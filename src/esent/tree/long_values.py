@@ -79,13 +79,15 @@ class LongValues:
             if len(key) != len(prefix) + _OFFSET.size or not key.startswith(prefix):
                 break
             (offset,) = _OFFSET.unpack_from(key, len(prefix))
+            if offset >= root.size:
+                raise self._corrupted(lid, f"a chunk at {offset} of {root.size} bytes")
             if offset:
                 yield self._plain(lid, waiting, offset - done)
                 done = offset
-            elif done or waiting:
+            elif waiting:
                 raise self._corrupted(lid, "two first chunks")
             waiting = data
-        if root.size or waiting:
+        if root.size:
             yield self._plain(lid, waiting, root.size - done)
 
     def _plain(self, lid: bytes, stored: bytes, size: int) -> bytes:
