@@ -1,7 +1,7 @@
 """Hard recovery: databases of a streaming backup become consistent with the backup's logs and those made since.
 
 Facts: `reference/log-and-recovery.md` 9.3 and `reference/backup-and-restore.md` 6.3 to 6.5; where they differ from the recorded
-results of the original (fixtures, damaged-backup-4k), those go first. Nothing in the backup's folder is changed, and no log is deleted there.
+results of the original (fixtures, damaged-backup-4k), those go first. No log in the backup's folder is changed or deleted.
 """
 
 from __future__ import annotations
