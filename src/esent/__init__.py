@@ -9,16 +9,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from esent import errors, version
 from esent.errors import *  # noqa: F403
-from esent.errors import __all__ as _error_names
-from esent.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from esent.api.backup import Backup as Backup
     from esent.api.instance import Instance as Instance
     from esent.api.restore import restore as restore
     from esent.tools.dump import dump as dump
-    from esent.tools.verify import verify_database as verify
+    from esent.tools.verify import verify_database
+
+    verify = verify_database
 
 _HOMES = {
     "Backup": ("esent.api.backup", "Backup"),
@@ -28,7 +29,9 @@ _HOMES = {
     "verify": ("esent.tools.verify", "verify_database"),
 }
 
-__all__ = ["__version__", *_HOMES, *_error_names]  # noqa: PLE0604
+__version__ = version.VERSION
+__all__ = ["JetError", "JetWarning", "__version__"]  # noqa: F405
+__all__ += [*_HOMES, *errors.LEAVES, *sorted({category.__name__ for category in errors.CATEGORIES.values()})]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ PLAIN_INTERVAL = 5.0  # seconds between lines where the output is not a terminal
 
 
 def human_size(count: int) -> str:
-    """"12 bytes", "3.4 MiB"."""
+    """ "12 bytes", "3.4 MiB"."""
     size = float(count)
     for unit in ("bytes", "KiB", "MiB"):
         if size < 1024:

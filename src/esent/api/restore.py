@@ -37,7 +37,9 @@ def restore(
     source, target = Path(backup).absolute(), Path(destination).absolute()
     logs = Path(log_directory).absolute() if log_directory else target
     base = base_name or _base_of(source, files)
-    return restore_directory(str(source), str(target), RecoveryOptions(log_path=logs, base=base, files=files), create_paths=True)
+    return restore_directory(
+        str(source), str(target), RecoveryOptions(log_path=logs, base=base, files=files), create_paths=True
+    )
 
 
 def _base_of(source: Path, files: FileSystem) -> str:
@@ -46,7 +48,9 @@ def _base_of(source: Path, files: FileSystem) -> str:
             continue
         bases = detect_bases(files.names(folder))
         if len(bases) > 1:
-            raise jet_error(codes.JET_errInvalidParameter, f"logs of several streams ({', '.join(bases)}): name one", file=folder)
+            raise jet_error(
+                codes.JET_errInvalidParameter, f"logs of several streams ({', '.join(bases)}): name one", file=folder
+            )
         if bases:
             return bases[0]
     raise jet_error(codes.JET_errFileNotFound, "the directory holds no log of a backup", file=source)

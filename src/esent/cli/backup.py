@@ -65,7 +65,9 @@ def command(
             click.echo(f"stopped: {problem.name} ({problem.code}); nothing was left in {destination}", err=True)
             raise SystemExit(INTERRUPTED) from None
     if as_json:
-        print_json({"destination": str(backup.destination), "bytes": backup.bytes_copied, "files": list(map(str, backup.files))})
+        print_json(
+            {"destination": str(backup.destination), "bytes": backup.bytes_copied, "files": list(map(str, backup.files))}
+        )
         return
     click.echo(f"backed up {len(backup.files)} files, {human_size(backup.bytes_copied)}, to {destination}:")
     for file in backup.files:

@@ -14,7 +14,9 @@ from esent.tools.verify import verify_database
 @click.command("restore")
 @click.argument("backup", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("destination", type=click.Path(file_okay=False, path_type=Path), metavar="DEST")
-@click.option("--logs", type=click.Path(file_okay=False, path_type=Path), help="Directory for logs and checkpoint.  [default: DEST]")
+@click.option(
+    "--logs", type=click.Path(file_okay=False, path_type=Path), help="Directory for logs and checkpoint.  [default: DEST]"
+)
 @click.option("--base", help="Base name of the log files, where BACKUP has logs of several streams.")
 @click.option("--no-verify", is_flag=True, help="Do not read every page of the restored databases.")
 @json_option
