@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from esent.log.kinds import FRAGMENT, FRAGMENT_BEGIN, NOP2
 from esent.log.scan import MIN_FRAGMENT, SEGMENT_HEADER, SEGMENT_SIZE
-from esent.log.segments import batch_mark, seal, segment_head
+from esent.log.segments import MARK_OFFSET, batch_mark, seal, segment_head
 from esent.pages.primitives import Lgpos, LogTime
 
 BODY = SEGMENT_SIZE - SEGMENT_HEADER
@@ -120,12 +120,12 @@ class SegmentBuffer:
         self.ib = SEGMENT_SIZE
         return True
 
-    def take(self, batch_first: int, *, close: bool = False, partial: bool = True) -> list[bytes]:
+    def take(self, unsynced: int, *, close: bool = False, partial: bool = True) -> list[bytes]:
         """The sealed images of the segments from `first` on, which are then no longer held.
 
         The current one, if it is not full, is taken but stays; with `close` it ends where it is; without `partial` it is left
-        out.
-        `batch_first` is the first segment that may not be on disk yet.
+        out. `unsynced` is the first segment that may not be on disk; below `first` where earlier ones are only handed over, and
+        above it where `first` itself, not full then, is on disk already.
         """
         if close:
             self.ib = SEGMENT_SIZE
@@ -133,10 +133,9 @@ class SegmentBuffer:
         full = self.ib == SEGMENT_SIZE
         taken = self._segments if full or partial else self._segments[:-1]
         self._segments = [] if full else self._segments[-1:]
-        mark = batch_mark(batch_first) if self.marked else b""
         images = []
         for number, segment in enumerate(taken, first):
-            if mark:
-                segment[24 : 24 + len(mark)] = mark
+            if self.marked:
+                segment[MARK_OFFSET : MARK_OFFSET + 4] = batch_mark(min(unsynced, number))
             images.append(seal(segment, number))
         return images

@@ -124,6 +124,10 @@ class DbmsParam:
             self.reserved,
         )
 
+    def of_log(self, segments: int, circular: bool) -> DbmsParam:
+        """The parameters with the log's real size and kind."""
+        return replace(self, log_file_segments=segments, flags=self.flags & ~1 | circular)
+
 
 def _ansi_field(text: str) -> bytes:
     """At most 260 bytes and a NUL; informational only, so a character the code page lacks becomes a question mark."""

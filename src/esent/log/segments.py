@@ -39,6 +39,7 @@ from esent.pages.primitives import Lgpos, LogTime
 
 NEW_CHECKSUM = 0x2000
 BATCH_MARK = 0xE5E7
+MARK_OFFSET = 24
 CHUNK = 64  # segments read at a time
 
 _HEAD = struct.Struct("<Q8s8s12xI")
@@ -52,13 +53,13 @@ def segment_head(generation: int, isec: int, opened: LogTime) -> bytes:
 
 
 def batch_mark(first: int) -> bytes:
-    """The mark of a batch whose first segment is `first`; it goes into a segment at 24."""
+    """The mark of a batch whose first segment is `first`; it goes into a segment at MARK_OFFSET."""
     return _MARK.pack(BATCH_MARK, first)
 
 
 def batch_first(segment: bytes, offset: int = 0) -> int | None:
     """The first segment of the batch in which a segment was written; None where it carries no mark."""
-    mark, first = _MARK.unpack_from(segment, offset + 24)
+    mark, first = _MARK.unpack_from(segment, offset + MARK_OFFSET)
     return first if mark == BATCH_MARK else None
 
 
