@@ -94,6 +94,8 @@ def file_header(path: Path, files: FileSystem = FILES) -> DatabaseHeader:
     attached = attached_database(path)
     if attached is not None:
         return attached.header_image()
+    if file_type(path, files) != FILE_TYPE_DATABASE:
+        raise jet_error(codes.JET_errFileInvalidType, "not a database", file=path)
     with DatabaseFile(path, files=files) as file:
         return file.header
 

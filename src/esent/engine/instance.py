@@ -231,7 +231,7 @@ class Instance:
         log.flush(mark)
         self.databases.shut_down(mark)
         end = log.append(Term2(lgpos=log.started_at, logtime=LogTime.now()))
-        log.flush(end)
+        log.flush(end, fill=False)
         log.finish_checkpoint(end)
 
     def _vanish(self) -> None:
@@ -307,6 +307,11 @@ class Instance:
     def logging(self) -> bool:
         """False where JET_paramRecovery is off."""
         return self._log is not None
+
+    @property
+    def current_generation(self) -> int:
+        """The generation of the log that takes records; 0 without one."""
+        return self._log.stream.generation if self._log is not None else 0
 
     @property
     def instance_log(self) -> InstanceLog:

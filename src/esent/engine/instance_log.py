@@ -33,12 +33,12 @@ class InstanceLog:
         self.started_at = Lgpos()  # of the Init2 record
         self.failed = False
         self._path = checkpoint_path
-        self._waited = False  # somebody waited for the last record
         self._guard = threading.RLock()  # of the live checkpoint and its file
         self._live = Checkpoint(signature=stream.signature, dbms_param=dbms_param)
         stream.attachments = self.attachments
         stream.checkpoint = lambda: self.checkpoint_position
         stream.on_new_generation = self._new_generation
+        stream.keep_from = lambda: 0 if instance.backup.holds_logs else stream.generation
 
     # -- records --------------------------------------------------------------------------------------------------
 
@@ -46,35 +46,33 @@ class InstanceLog:
         if self.failed:
             raise jet_error(codes.JET_errLogWriteFail, "the log takes no more records", file=self.stream.directory)
 
-    def _broken(self, problem: JetError) -> JetError:
-        """What could not be written leaves the log dead: nothing after it may claim to be durable."""
-        self.failed = True
-        self.instance.unavailable = problem
+    def _met(self, problem: JetError) -> JetError:
+        """What could not be written leaves the log dead: nothing after it may claim to be durable. A refusal (disk full, ...)
+        does not."""
+        if self.stream.failed is not None:
+            self.failed = True
+            self.instance.unavailable = problem
         return problem
 
     def append(self, record: Record) -> Lgpos:
         """Put a record into the log; its position."""
         self._checked()
         try:
-            if self._waited:
-                self._waited = False
-                self.stream.fill_segment()
             position = self.stream.append(record)
         except JetError as problem:
-            raise self._broken(problem) from None
+            raise self._met(problem) from None
         thread_counters().count_record(len(record.encode()))
         return position
 
-    def flush(self, upto: Lgpos | None = None) -> None:
-        """Return when the records up to `upto` (all) are durable; the next record starts a segment of its own, so that the
-        segment just written need not be written again."""
+    def flush(self, upto: Lgpos | None = None, *, fill: bool = True) -> None:
+        """Return when the records up to `upto` (all) are durable; with `fill` the next record starts a segment of its own, so
+        that the one just written need not be written again."""
         self._checked()
         with self.instance.gate.writing():
             try:
-                self.stream.flush(upto)
+                self.stream.flush(upto, fill=fill)
             except JetError as problem:
-                raise self._broken(problem) from None
-        self._waited = True
+                raise self._met(problem) from None
 
     def roll(self) -> None:
         """Start a new generation."""
@@ -83,7 +81,7 @@ class InstanceLog:
             try:
                 self.stream.roll()
             except JetError as problem:
-                raise self._broken(problem) from None
+                raise self._met(problem) from None
 
     def close(self) -> None:
         self.stream.close()

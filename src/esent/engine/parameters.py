@@ -188,7 +188,8 @@ class ParameterSet:
         if not isinstance(number, int):
             raise _refused(definition, "its value is a number (lParam)")
         value = int(number) % WORD
-        if attached is None and value == self.number(definition.number) % WORD:
+        is_current = attached is None and value == self.number(definition.number) % WORD
+        if is_current and definition.number != params.JET_paramConfiguration:  # that one gathers, it is never just repeated
             return
         self._check_moment(definition, moment, any_instance)
         if self._ignored(definition):

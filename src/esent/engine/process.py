@@ -164,7 +164,9 @@ class Process:
     def get_parameter(self, instance: object, paramid: object) -> ParameterValue:
         """JetGetSystemParameter, of the process (nil) or of an instance."""
         with self.lock:
-            home, _ = self._parameter_home(instance)
+            home, moment = self._parameter_home(instance)
+            if paramid == params.JET_paramRecoveryCurrentLogfile and moment is Moment.INITIALISED:
+                return self.resolve(instance).current_generation
             return home.get(paramid)
 
     def parameters_of(self, instance: object) -> ParameterSet:

@@ -144,7 +144,7 @@ def start_log(instance: Instance, request: InitRequest) -> tuple[int, InstanceLo
         stream = _create(instance, extension)
     else:
         warning = soft_recover(recovery_options(instance, request)).warning
-        stream = _resume(instance, extension)
+        stream = _resume(instance)
         if stream.log_file_size != wanted_size(instance):
             stream = _other_size(instance, stream, extension, checkpoint_path)
     before = _existing_checkpoint(instance, checkpoint_path)
@@ -229,13 +229,12 @@ def _create(instance: Instance, extension: str) -> LogStream:
     )
 
 
-def _resume(instance: Instance, extension: str) -> LogStream:
+def _resume(instance: Instance) -> LogStream:
     return LogStream.resume(
         instance.log_path,
         instance.base,
         page_size=instance.page_size,
         files=instance.files,
-        extension=extension,
         circular=instance.circular_logging,
         dbms_param=dbms_param(instance),
     )

@@ -18,7 +18,9 @@ from esent.jet.databases import *
 from esent.jet.handles import *
 from esent.jet.instance import *
 from esent.jet.parameters import *
+from esent.jet.restore import *
 from esent.jet.sessions import *
+from esent.jet.snapshot import *
 from esent.jet.snapshot import *
 from esent.jet.structures import *
 
@@ -33,4 +35,7 @@ __all__ += parameters.__all__
 __all__ += sessions.__all__
 __all__ += databases.__all__
 __all__ += backup.__all__
+__all__ += snapshot.__all__
+__all__ += backup.__all__
+__all__ += restore.__all__
 __all__ += snapshot.__all__
