@@ -54,7 +54,6 @@ class RecoveredDatabase:
         self.dbtime = 0
         self.objid = 0
         self.pages_written = 0
-        self.resized_at = LGPOS_MIN
 
     # what redo asks for
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -127,18 +128,17 @@ def finish_with_undo(
                 writeback.raise_required(db)
 
         log.on_new_generation = new_generation
-        writeback.log_flush = log.flush
+        writeback.log_flush = partial(log.flush, fill=False)
         attachments.drop_half_created()
         undo = Undo(redo, log)
         events.control(grbits.JET_sntBeginUndo)
         undo.run()
         result.transactions_rolled_back = undo.rolled_back
-        log.flush()
         for db in redo.databases.values():
             fit_size(db)
             writeback.flush(db)
         databases = list(redo.databases.values())
-        result.databases = [*attachments.finished, *(db.file.path for db in databases)]
+        result.databases = list(dict.fromkeys([*attachments.finished, *(db.file.path for db in databases)]))
         undo_at = undo.begun if undo.begun != LGPOS_MIN else log.tip()
         if keep:
             for db in databases:

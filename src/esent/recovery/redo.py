@@ -391,9 +391,9 @@ class Redo:
 
     def _extend_db(self, at: Lgpos, record: ExtendDB) -> None:
         db = self._database(record.dbid, at)
-        if db is not None and record.pgno_last > db.file.page_count:
-            db.file.resize(record.pgno_last)
-            db.resized_at = at
+        if db is not None:
+            if record.pgno_last > db.file.page_count:
+                db.file.resize(record.pgno_last)
             db.header.extend_count = db.header.extend_count + 1 & 0xFFFFFFFF
             db.header.logtime_last_extend = LogTime.now()
 
@@ -409,7 +409,6 @@ class Redo:
         db.forget(record.pgno_last + 1, record.pgno_last + record.cpg_shrunk)
         if not db.future:
             db.file.resize(record.pgno_last)
-            db.resized_at = at
             db.header.shrink_count = db.header.shrink_count + 1 & 0xFFFFFFFF
             db.header.logtime_last_shrink = LogTime.now()
 
