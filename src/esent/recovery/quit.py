@@ -96,6 +96,16 @@ def _open_stream(
         )
 
 
+def _begin_range(db: RecoveredDatabase, generation: int) -> None:
+    """All pages are on disk: nothing before `generation` is needed any more."""
+    header = db.header
+    header.dbtime_dirtied = max(header.dbtime_dirtied, db.dbtime)
+    header.objid_last = max(header.objid_last, db.objid)
+    header.gen_min_required = header.gen_min_consistent = generation
+    header.gen_recovering = 0
+    db.write_header()
+
+
 def finish_with_undo(
     options: RecoveryOptions,
     logs: LogSet,
@@ -141,13 +151,12 @@ def finish_with_undo(
         result.databases = list(dict.fromkeys([*attachments.finished, *(db.file.path for db in databases)]))
         undo_at = undo.begun if undo.begun != LGPOS_MIN else log.tip()
         if keep:
-            for db in databases:
-                db.header.dbtime_dirtied = max(db.header.dbtime_dirtied, db.dbtime)
-                db.header.objid_last = max(db.header.objid_last, db.objid)
-                writeback.raise_required(db)
-                db.write_header()
             kept = attached(log.tip())
             end = log.append(RecoveryQuitKeepAttachments(undo_at, redo_from, int(hard), LogTime.now()))
+            log.flush()
+            for db in databases:
+                writeback.raise_required(db)
+                _begin_range(db, end.generation)
         else:
             mark = undo.shut_down_mark()
             for db in databases:
@@ -165,12 +174,10 @@ def finish_with_undo(
         after.attachments = kept
         after.flags = after.flags | ATTACH_LIST_IN_USE if kept else after.flags & ~ATTACH_LIST_IN_USE
         after.write(options.checkpoint_path / logs.checkpoint_name, files=options.files)
+        if options.grbit & grbits.JET_bitTruncateLogsAfterRecovery and not keep:
+            log.delete_generations_below(end.generation)
     finally:
         log.close()
     events.complete()
     events.notify()
     events.open_log(result.last_generation, options.log_path / f"{options.base}{logs.extension}")
-    if options.grbit & grbits.JET_bitTruncateLogsAfterRecovery and not keep:
-        for generation, path in logs.archives.items():
-            if generation < end.generation and options.files.exists(path):
-                options.files.remove(path)

@@ -76,7 +76,8 @@ def soft_recover(options: RecoveryOptions) -> RecoveryResult:
         if checkpoint is not None and checkpoint.signature != header.signature:
             checkpoint = None
         closed = log.end.damage is None and log.end.closed
-        if closed and checkpoint is not None and checkpoint.position == last_record_position(log):
+        detached = checkpoint is not None and not (checkpoint.has_attachments and checkpoint.attachments)
+        if closed and detached and checkpoint is not None and checkpoint.position == last_record_position(log):
             events.open_log(last, log.path)
             return RecoveryResult(last_generation=last)
     if options.delete_out_of_range_logs and not options.grbit & grbits.JET_bitReplayIgnoreLostLogs:
