@@ -1,4 +1,4 @@
-"""Dirty databases: recovered, they equal the original's file page by page; the same without undo; and again after a second crash."""
+"""Dirty databases: recovered, they equal the original's files page by page; so they do without undo, and after a second try."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ SETS = [
     "dirty-twice-4k",
     "dirty-twodb-4k",
 ]
-# The original writes a page from which a node with an unlogged before image has moved by a split, and could not undo that node's
-# replace after a second crash; such a page stays in memory here.
+# The original writes a page from which a split has moved a node whose before image is not logged yet, and could not undo the
+# replace of that node after a second crash; such a page stays in memory here.
 HELD_BACK = {"dirty-4k": [158]}
 
 
