@@ -35,7 +35,7 @@ class Undo:
         """Abort open macros, roll back every session in the order of their numbers."""
         redo = self.redo
         sessions = list(redo.sessions)
-        if sessions and redo.shutdown_mark == LGPOS_MIN:
+        if not redo.ended and redo.shutdown_mark == LGPOS_MIN:
             self.begun = self.log.append(RecoveryUndo2(LogTime.now()))
         for session in sessions:
             for dbtime in sorted(session.macros):
