@@ -301,3 +301,94 @@ def test_flipped_bits_of_genuine_pages(fixtures: Fixtures) -> None:
                 changed = bytearray(image)
                 changed[bit >> 3] ^= 1 << (bit & 7)
                 read_all(bytes(changed))
+
+
+def sound(**fields: int) -> bytearray:
+    """A leaf of three lines on which all rules hold, some header words changed."""
+    image = bytearray(page_of([b"\1\0bv", b"\1\0cv", b"\1\0dv"], tag_flags=[0, 0, 0]))
+    places = {"free": 28, "uncommitted": 30, "mic": 32, "flags": 36}
+    for name, value in fields.items():
+        size = 4 if name == "flags" else 2
+        image[places[name] : places[name] + size] = value.to_bytes(size, "little")
+    return image
+
+
+def test_rules_hold() -> None:
+    assert Page(bytes(sound()), 7).problems() == []
+    assert Page(bytes(4096), 7).problems() == []
+    empty = bytearray(4096)
+    empty[36:40] = (0x280A).to_bytes(4, "little")
+    assert Page(bytes(empty), 7).problems() == []
+    pre_init = bytearray(4096)
+    pre_init[36:40] = (0x22800).to_bytes(4, "little")
+    pre_init[28:30] = (4056).to_bytes(2, "little")
+    assert Page(bytes(pre_init), 7).problems() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"free": 4060}, "does not fit"),
+        ({"uncommitted": 4060}, "does not fit"),
+        ({"mic": 4060}, "does not fit"),
+        ({"mic": 11}, "first free byte"),
+        ({"free": 3}, "add up"),
+        ({"flags": 0x28C2}, "index and long values"),
+        ({"flags": 0x2812}, "repair"),
+        ({"flags": 0x2806}, "leaf and parent"),
+        ({"flags": 0x22802}, "not yet filled"),
+    ],
+)
+def test_rules_of_the_header(fields: dict[str, int], word: str) -> None:
+    assert any(word in problem for problem in Page(bytes(sound(**fields)), 7).problems())
+
+
+@pytest.mark.parametrize("size", [4096, 16384])
+def test_rules_of_the_lines(size: int) -> None:
+    def problems(lines: list[bytes], flags: int = 0x2802, prefix: bytes = b"") -> str:
+        return "; ".join(Page(page_of(lines, size=size, flags=flags, prefix=prefix, tag_flags=[0] * len(lines)), 7).problems())
+
+    leaf = [b"\1\0bv", b"\1\0cv"]
+    assert problems(leaf) == ""
+    assert "empty" in problems([b"\0\0v"])
+    assert "no data" in problems([b"\1\0b"])
+    assert "not greater" in problems(leaf[::-1])
+    assert "not greater" in problems([leaf[0], leaf[0]])
+    # a key that is the beginning of the other comes first; bytes compare unsigned
+    assert problems([b"\1\0bv", b"\2\0bbv", b"\1\0\xff" + b"v"]) == ""
+    assert "not greater" in problems([b"\2\0bbv", b"\1\0bv"])
+    # an index that is not unique orders by key and data together
+    assert problems([b"\1\0b1", b"\1\0b2"], flags=0x2C42) == ""
+    assert "not greater" in problems([b"\1\0b2", b"\1\0b1"], flags=0x2C42)
+    child = (9).to_bytes(4, "little")
+    assert problems([b"\1\0b" + child, b"\0\0" + child], flags=0x2804) == ""
+    assert "empty" in problems([b"\0\0" + child, b"\1\0b" + child], flags=0x2804)
+    # the second line put into the first, at its beginning and at its end
+    image = bytearray(page_of([b"\1\0\1\0cv", b"\1\0cv"], size=size, tag_flags=[0, 0]))
+    for place in (0, 2):
+        image[size - 10 : size - 8] = place.to_bytes(2, "little")
+        assert any("overlap" in problem for problem in Page(bytes(image), 7).problems())
+
+
+def test_order_across_the_prefix() -> None:
+    def problems(nodes: list[tuple[int, bytes]]) -> list[str]:
+        lines = [shared.to_bytes(2, "little") + len(rest).to_bytes(2, "little") + rest + b"v" for shared, rest in nodes]
+        return Page(page_of(lines, prefix=b"abcdef", tag_flags=[4] * len(lines)), 7).problems()
+
+    assert problems([(3, b"a"), (3, b"cz"), (4, b""), (4, b"a"), (6, b""), (6, b"\0"), (3, b"e")]) == []
+    assert problems([(6, b""), (5, b"f")]) == ["line 1 is not greater than the line before it"]
+    assert problems([(3, b"e"), (6, b"")]) == ["line 1 is not greater than the line before it"]
+    assert problems([(6, b""), (3, b"da")]) == ["line 1 is not greater than the line before it"]
+
+
+def test_rules_hold_on_genuine_pages(fixtures: Fixtures) -> None:
+    for name in (
+        "engine/clean-8k/db.edb",
+        "engine/clean-16k/db.edb",
+        "engine/deleted-4k/db.edb",
+        "windows/bits-win11-24h2/qmgr.db",
+    ):
+        data = fixtures.read(name)
+        size = int.from_bytes(data[236:240], "little")
+        for pgno in range(1, len(data) // size - 1):
+            assert Page(data[(pgno + 1) * size : (pgno + 2) * size], pgno).problems() == [], (name, pgno)
