@@ -32,7 +32,7 @@ except ImportError:
 
 from esent.constants import codes
 from esent.errors import jet_error
-from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, VARIABLE_FIRST, Coltyp
+from esent.records.columns import FIXED_LAST, INHERENT_SIZE, TEXT_TYPES, VARIABLE_FIRST, VARIABLE_LAST, Coltyp
 
 COLUMN_MOST = 255
 LONG_VALUE_MOST = 0x7FFFFFFF
@@ -141,9 +141,11 @@ def encode_record(
 
     Tagged columns: derived ones first, then by id. None is NULL. The page's own limit is the caller's to check
     (`record_most`). JET_errRecordTooBig: an offset does not fit its field. JET_errInvalidBufferSize: a fixed value does
-    not fill its slot.
+    not fill its slot. JET_errTooManyColumns: more than 127 fixed or 128 variable ones.
     """
     count: cython.Py_ssize_t = len(fixed)
+    if count > FIXED_LAST or len(variable) > VARIABLE_LAST - VARIABLE_FIRST + 1:
+        raise jet_error(codes.JET_errTooManyColumns, f"encoding {count} fixed and {len(variable)} variable columns")
     i: cython.Py_ssize_t
     parts: list[bytes] = [b""]
     size: cython.Py_ssize_t = 4
