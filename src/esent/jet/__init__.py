@@ -12,7 +12,7 @@ from esent.constants.codes import *
 from esent.constants.grbits import *
 from esent.constants.params import *
 from esent.errors import JetError, JetWarning
-from esent.jet import backup, databases, handles, instance, parameters, sessions, snapshot, structures
+from esent.jet import backup, databases, handles, instance, parameters, restore, sessions, snapshot, structures
 from esent.jet.backup import *
 from esent.jet.databases import *
 from esent.jet.handles import *
@@ -20,7 +20,6 @@ from esent.jet.instance import *
 from esent.jet.parameters import *
 from esent.jet.restore import *
 from esent.jet.sessions import *
-from esent.jet.snapshot import *
 from esent.jet.snapshot import *
 from esent.jet.structures import *
 
@@ -34,8 +33,6 @@ __all__ += instance.__all__
 __all__ += parameters.__all__
 __all__ += sessions.__all__
 __all__ += databases.__all__
-__all__ += backup.__all__
-__all__ += snapshot.__all__
 __all__ += backup.__all__
 __all__ += restore.__all__
 __all__ += snapshot.__all__
