@@ -54,11 +54,12 @@ def restore_copies(
     generation_low: int,
     generation_high: int,
     options: RecoveryOptions,
-    roll_forward: Sequence[Path] = (),
+    later: Sequence[Path] = (),
 ) -> RecoveryResult:
     """Hard recovery of databases that are at their new places already: `options.restore_map` says where.
 
-    The logs generation_low..generation_high come from `backup_log_path`, later ones from there and from `roll_forward`.
+    The logs generation_low..generation_high come from `backup_log_path`. `later` are closed logs of a running instance:
+    they are copied into the log folder, and replayed from there as far as they continue those of the backup.
     Errors: 2.15 and 6.4 of the reference. If it fails the databases have to be copied again; what it made in the log folder
     is taken back.
     """
@@ -77,7 +78,10 @@ def restore_copies(
     check_logs(found, options.page_size, files)
     folders = _Folders(options, found)
     try:
-        result = hard_recover(backup_log_path, generation_low, generation_high, options, roll_forward=roll_forward)
+        for path in later:
+            if not files.exists(options.log_path / path.name):
+                copy_file(path, options.log_path / path.name, files)
+        result = hard_recover(backup_log_path, generation_low, generation_high, options)
         for path in result.databases:
             require_clean(path, files)
     except BaseException:
@@ -176,13 +180,7 @@ class _DirectoryRestore:
                 require_folder(final.parent, self.files, create=False)
                 if database.file is not None:
                     copy_file(database.file, copy, self.files)
-            result = hard_recover(
-                self.found.folder,
-                self.found.low,
-                self.found.high,
-                self.options,
-                roll_forward=(self.options.log_path,),
-            )
+            result = hard_recover(self.found.folder, self.found.low, self.found.high, self.options)
             restored = [pair for pair in self.copies if self.files.exists(pair[0])]
             for copy, _ in restored:
                 require_clean(copy, self.files)

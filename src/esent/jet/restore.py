@@ -20,6 +20,7 @@ from esent.jet.backup import as_name
 from esent.jet.handles import JET_ERR, JET_INSTANCE, JET_PFNSTATUS
 from esent.jet.instance import _payload
 from esent.jet.structures import JET_LOGINFO, JET_RSTMAP
+from esent.log.files import list_generations
 from esent.recovery.options import MapEntry, RecoveryOptions
 
 MOST_ENTRIES = 12
@@ -153,7 +154,7 @@ def JetExternalRestore2(
     target = _target(name, log, pLogInfo.szBaseName)
     if isinstance(target, Path) and checkpoint is not None:
         # nobody runs there: the restore goes on with the stream of the target itself
-        szLogPath, szCheckpointFilePath, target = str(target), checkpoint, None
+        szLogPath, szCheckpointFilePath = str(target), checkpoint
     return _external(
         szCheckpointFilePath,
         szLogPath,
@@ -162,7 +163,7 @@ def JetExternalRestore2(
         pLogInfo.ulGenLow,
         pLogInfo.ulGenHigh,
         pLogInfo.szBaseName,
-        target,
+        target if isinstance(target, Instance) else None,
         pfn,
     )
 
@@ -204,7 +205,7 @@ def _external(
     if not isinstance(low, int) or not isinstance(high, int):
         raise jet_error(codes.JET_errInvalidParameter, f"{low!r} to {high!r} are no log generations")
     entries = _map(rgrstmap)
-    instance = _temporary(target.name if isinstance(target, Instance) else None)
+    instance = _temporary(target.name if target is not None else None)
     try:
         values = instance.parameters
         values.put(params.JET_paramSystemPath, system)
@@ -213,20 +214,26 @@ def _external(
         values.put(params.JET_paramCreatePathIfNotExist, 1)
         if base:
             values.put(params.JET_paramBaseName, base)
-        later: tuple[Path, ...] = ()
-        if isinstance(target, Instance):
+        later: list[Path] = []
+        if target is not None:
             with target.call():
                 target.roll_log()
-            later = (target.log_path,)
+                later = _closed_logs(target, high)
 
         def restore(options: RecoveryOptions) -> int:
-            mapped = replace(options, restore_map=entries)
-            return restore_copies(backup, low, high, mapped, later or (options.log_path,)).warning
+            return restore_copies(backup, low, high, replace(options, restore_map=entries), later).warning
 
         warning = _run(instance, pfn, restore)
     finally:
         PROCESS.free(instance)
-    return codes.JET_wrnTargetInstanceRunning if isinstance(target, Instance) else warning
+    return codes.JET_wrnTargetInstanceRunning if target is not None else warning
+
+
+def _closed_logs(target: Instance, above: int) -> list[Path]:
+    """The closed logs of a running instance behind generation `above`."""
+    extension = target.log.extension
+    present = list_generations(target.log_path, target.base, target.files, extension=extension)
+    return [path for generation, path in present.items() if above < generation < target.log.generation]
 
 
 def _map(rgrstmap: Sequence[JET_RSTMAP] | None) -> list[MapEntry]:
