@@ -16,7 +16,7 @@ from esent.pages.checksum import PAGE_GOOD, flip_bits, stamp_page, verify_page
 from esent.pages.database_file import Correction, DatabaseFile
 from esent.pages.filesystem import File, FileSystem
 from esent.pages.header import DatabaseHeader, DatabaseState
-from esent.pages.primitives import Lgpos
+from esent.pages.primitives import Lgpos, Signature
 
 SIZE = 4096
 
@@ -195,7 +195,8 @@ def test_header_is_written_one_copy_at_a_time(copy: Path) -> None:
         database.write_header(header)
         assert files.calls == [("write", 0), ("sync", 0), ("write", SIZE), ("sync", 0)]
         assert database.header is header
-        assert header.sign_db_hdr_flush not in (before, None)
+        assert header.sign_db_hdr_flush not in (before, Signature())
+        assert not header.sign_flush_map_hdr_flush
     data = copy.read_bytes()
     assert data[:SIZE] == data[SIZE : 2 * SIZE]
     with DatabaseFile(copy) as database:

@@ -62,6 +62,9 @@ def test_real_defects(fixtures: Fixtures) -> None:
     assert named == {finding.page for finding in report.findings if finding.severity is Severity.ERROR} == {49, 50, 51}
     assert any("shadow catalog" in finding.text for finding in report.findings)
     assert any("256 pages longer" in finding.text for finding in report.findings)
+    index = next(line.split('Index "')[1].split('"')[0] for line in complaints if "Index" in line)
+    dangling = [finding.text for finding in report.findings if "records that do not exist" in finding.text]
+    assert dangling == [f"index {index}: entries that point to records that do not exist: 1"]
 
 
 CLEAN = [
@@ -337,6 +340,19 @@ def test_a_root_of_the_catalog_that_leads_nowhere(bench: Bench) -> None:
                 assert any("root page of another tree" in finding.text for finding in bench.errors())
                 return
     raise AssertionError("no table")
+
+
+def test_entries_without_a_record(bench: Bench) -> None:
+    for page in bench.pages():
+        if page.is_leaf and page.is_index and not page.is_space and page.objid > 7 and page.line_count > 1:
+            start, end = page.value_bounds(page.line_count - 1)
+            bench.patch(page.pgno, end - 1, b"\xee")
+            break
+    errors = bench.errors()
+    assert [finding.page for finding in errors] == [page.pgno]
+    assert errors[0].text.endswith("records that do not exist: 1")
+    assert start < end
+    assert verify_database(bench.path, references=False).ok
 
 
 def test_pages_that_are_not_in_use(bench: Bench) -> None:

@@ -155,8 +155,9 @@ class DatabaseFile:
     def write_header(self, header: DatabaseHeader | None = None, *, sync: bool = True) -> None:
         """Write both copies of the header, the primary first, each durable before the next thing happens if `sync`.
 
-        `header` (default: the one in `self.header`) becomes `self.header` and gets a fresh flush signature. Raises
-        JET_errInternalError, and writes nothing, where its fields contradict each other.
+        `header` (default: the one in `self.header`) becomes `self.header`. It gets a fresh flush signature and none of a
+        flush map: there is no map beside the file that knows of our writes, and one that does not must not be believed.
+        Raises JET_errInternalError, and writes nothing, where its fields contradict each other.
         """
         self._must_be_writable()
         header = self.header if header is None else header
@@ -166,6 +167,7 @@ class DatabaseFile:
         if wrong:
             raise jet_error(codes.JET_errInternalError, f"writing the database header: {'; '.join(wrong)}", file=self.path)
         header.sign_db_hdr_flush = Signature.fresh()
+        header.sign_flush_map_hdr_flush = Signature()
         image = header.pack()
         for copy in range(HEADER_PAGES):
             self.file.write(copy * self.page_size, image)

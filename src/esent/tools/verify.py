@@ -84,11 +84,14 @@ class VerifyReport:
 
 
 class _Verifier:
-    def __init__(self, database: DatabaseFile, progress: Progress | None, structure: bool, limit: int) -> None:
+    def __init__(
+        self, database: DatabaseFile, progress: Progress | None, structure: bool, references: bool, limit: int
+    ) -> None:
         self.database = database
         self.report = VerifyReport(database.path)
         self.progress = progress
         self.structure = structure
+        self.references = references
         self.limit = limit
         self.count = database.page_count
         self.total = self.count * (2 if structure else 1)
@@ -224,7 +227,9 @@ class _Verifier:
             if self.progress:
                 self.progress(min(self.count + used, self.total), self.total)
 
-        verifier = TreeVerifier(self.database, self.database.header, self.state, self.count, find, advance)
+        verifier = TreeVerifier(
+            self.database, self.database.header, self.state, self.count, find, advance, references=self.references
+        )
         verifier.run()
         self.unreadable = verifier.unreadable
         report.trees = verifier.trees
@@ -279,17 +284,19 @@ def verify_database(
     *,
     progress: Progress | None = None,
     structure: bool = True,
+    references: bool = True,
     limit: int = 1000,
     files: FileSystem = FILES,
 ) -> VerifyReport:
     """Verify a database file and report what was found; the file is not changed.
 
-    `progress(done, total)` is called now and then, in pages. `structure=False` looks at checksums and header only.
-    At most `limit` findings are kept, further ones are counted. Damage is in the report; a `JetError` is raised only where
-    the file cannot be opened at all as what it is (JET_errFileNotFound, JET_errFileAccessDenied, a failing disk).
+    `progress(done, total)` is called now and then, in pages. `structure=False` looks at checksums and header only;
+    `references=False` does not look up the record of each index entry, which takes a search for each. At most `limit`
+    findings are kept, further ones are counted. Damage is in the report; a `JetError` is raised only where the file cannot
+    be opened at all as what it is (JET_errFileNotFound, JET_errFileAccessDenied, a failing disk).
     """
     if isinstance(database, DatabaseFile):
-        return _Verifier(database, progress, structure, limit).run()
+        return _Verifier(database, progress, structure, references, limit).run()
     path = Path(database)
     try:
         opened = DatabaseFile(path, files=files)
@@ -300,7 +307,7 @@ def verify_database(
         report.findings.append(Finding(path, None, 0, Severity.ERROR, problem.message))
         return report
     with opened:
-        return _Verifier(opened, progress, structure, limit).run()
+        return _Verifier(opened, progress, structure, references, limit).run()
 
 
 _DAMAGED_HEADER = (

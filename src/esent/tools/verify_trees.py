@@ -2,7 +2,8 @@
 
 Rules (`reference/database-format.md` 6.1 to 6.3, 7.1 to 7.4): all leaves on one depth, linked in key order; separators bound
 what lies below them; one object id and one class of flags a tree; no empty leaf but a root; each page in one place only; owned
-extents within those of the parent and apart from those of other trees; available extents owned and not in use.
+extents within those of the parent and apart from those of other trees; available extents owned and not in use; the record of
+each index entry is there.
 
 The roots come from the rows of MSysObjects: ObjidTable u32 at 4 of the record, Type u16 at 8, Id u32 at 10, root u32 at 14, and
 the name, the first variable column.
@@ -45,6 +46,7 @@ _ROW_SIZE = 18
 _FIRST_VARIABLE = 128
 _SHELVED = 2
 _DEPTH = 32
+_KEPT_PAGES = 512
 _RESERVED_DBTIME = 0xFFFFFFFFFFFFFFFB
 _MOST_PAGES = 0x7FFFFFFF
 
@@ -91,7 +93,11 @@ class TreeVerifier:
         count: int,
         find: Callable[[int | None, str], None],
         advance: Callable[[int], None],
+        *,
+        references: bool = True,
     ) -> None:
+        # what index entries point to says nothing in a file whose pages are of different times
+        self.references = references and header.is_clean
         self.source = source
         self.header = header
         self.state = state
@@ -138,7 +144,7 @@ class TreeVerifier:
                 if root.pgno != parent:
                     self.find(root.pgno, f"{root.name} has the root page of another tree")
             else:
-                self._tree(root, extents, parent, None)
+                self._tree(root, extents, parent, None, records=parent if root.kind == _TYPE_INDEX else 0)
         self._compare_shadow()
         self._count_leaks(everything)
 
@@ -164,8 +170,17 @@ class TreeVerifier:
 
     # ---- one tree: its space, then its pages
 
-    def _tree(self, root: _Root, within: _Extents | None, parent: int, rows: list[tuple[int, _Root]] | None) -> _Extents | None:
-        """Verify a tree. `within`: what the parent owns (None: not known, or this is the database itself)."""
+    def _tree(
+        self,
+        root: _Root,
+        within: _Extents | None,
+        parent: int,
+        rows: list[tuple[int, _Root]] | None,
+        *,
+        records: int = 0,
+    ) -> _Extents | None:
+        """Verify a tree. `within`: what the parent owns (None: not known, or this is the database itself); `rows` takes the
+        trees that the rows of this one stand for; `records`: the root of the table whose records the entries point to."""
         self._walked.add(root.pgno)
         self.trees += 1
         page = self._read(root.pgno, root.name)
@@ -182,6 +197,7 @@ class TreeVerifier:
             self.find(root.pgno, f"the root of {root.name} is a page of another kind (flags {page.flags:#x})")
         owned = self._space(root, page, within, parent)
         digest = hashlib.sha256() if root.objid in (_CATALOG_OBJID, _SHADOW_OBJID) and root.kind == _TYPE_TABLE else None
+        lookup = _Lookup(self.source, records) if records and self.references else None
 
         def each(leaf: Page) -> None:
             for flags, key, value in leaf.entries():
@@ -195,7 +211,10 @@ class TreeVerifier:
                         rows.append(row)
 
         pages = _Walk(self, root.pgno, page.objid, page.flags & _CLASS, root.name, owned)
-        pages.run(each if digest is not None else None)
+        pages.run(each if digest is not None else lookup.check if lookup else None)
+        if lookup and lookup.missing:
+            text = f"{root.name}: entries that point to records that do not exist: {lookup.missing}"
+            self.find(lookup.first_missing, text)
         if digest is not None and pages.complete:
             self._contents[root.objid] = digest.digest()
         return owned
@@ -458,6 +477,45 @@ class _Walk:
             below = upper or below
         children.reverse()
         return children
+
+
+class _Lookup:
+    """Whether the records are there that the entries of an index point to; a bounded number of pages is kept."""
+
+    def __init__(self, source: DatabaseFile, root: int) -> None:
+        self.missing = 0
+        self.first_missing = 0  # page of the index
+        self._source = source
+        self._root = root
+        self._pages: dict[int, Page] = {}
+
+    def check(self, leaf: Page) -> None:
+        for flags, _, bookmark in leaf.entries():
+            if not flags & NODE_DELETED and not self._exists(bookmark):
+                self.missing += 1
+                self.first_missing = self.first_missing or leaf.pgno
+
+    def _exists(self, bookmark: bytes) -> bool:
+        """True also where damage, which was found already, is in the way."""
+        pgno = self._root
+        try:
+            for _ in range(_DEPTH):
+                page = self._page(pgno)
+                line, exact = page.seek(bookmark)
+                if page.is_leaf:
+                    return exact
+                pgno = page.child(line + exact)
+        except JetError:
+            return True
+        return True
+
+    def _page(self, pgno: int) -> Page:
+        page = self._pages.get(pgno)
+        if page is None:
+            if len(self._pages) >= _KEPT_PAGES:
+                del self._pages[next(iter(self._pages))]
+            page = self._pages[pgno] = Page(self._source.read_page(pgno), pgno)
+        return page
 
 
 def _catalog_row(record: bytes) -> tuple[int, _Root] | None:
