@@ -229,3 +229,10 @@ def verify_logs(
         what = "there are no logs" if base is None else f"there are no logs of the stream {base}"
         findings.append(Finding(directory, None, None, Severity.ERROR, what))
     return findings
+
+
+def verify_log(path: Path, *, files: FileSystem = FILES) -> list[Finding]:
+    """What is wrong with one log file by itself; its neighbours are not looked at."""
+    verifier = _StreamVerifier(path.parent, path.name[:3], path.parent, files, None)
+    verifier.log(None, path, last=True)
+    return verifier.findings
