@@ -17,6 +17,7 @@ from jet_helpers import Running, allocate, code_of, set_paths
 from esent import jet
 from esent.engine.process import PROCESS
 from esent.errors import JetError, jet_error
+from esent.pages.filesystem import File
 
 Start = Callable[..., Running]
 LEGACY_STREAM: list[tuple[Any, tuple[Any, ...]]] = [
@@ -147,7 +148,8 @@ def test_016_restore_in_the_wrong_mode(tmp_path: Path) -> None:
     assert code_of(jet.JetRestore2, backup, str(tmp_path), None) == jet.JET_errRunningInMultiInstanceMode
     jet.JetTerm(PROCESS.instances[0].handle)
     start_legacy(tmp_path)
-    code = code_of(jet.JetExternalRestore, str(tmp_path), str(tmp_path), [], backup, 1, 1, None)
+    restore_map = [jet.JET_RSTMAP(szDatabaseName="old.edb", szNewDatabaseName=str(tmp_path / "new.edb"))]
+    code = code_of(jet.JetExternalRestore, str(tmp_path), str(tmp_path), restore_map, backup, 1, 1, None)
     assert code == jet.JET_errRunningInOneInstanceMode
 
 
@@ -242,11 +244,11 @@ def test_027_begin_backup_after_a_log_write_failed(start: Start, monkeypatch: py
     running = start()
 
     def fail(*_: object) -> None:
-        raise jet_error(jet.JET_errDiskFull, "simulated")
+        raise jet_error(jet.JET_errDiskIO, "simulated")
 
-    monkeypatch.setattr(PROCESS.instances[0].log, "flush", fail)
+    monkeypatch.setattr(File, "write", fail)
     jet.JetBeginTransaction(running.sesid)
-    assert code_of(jet.JetCommitTransaction, running.sesid, jet.JET_bitWaitLastLevel0Commit) == jet.JET_errDiskFull
+    assert code_of(jet.JetCommitTransaction, running.sesid, jet.JET_bitWaitAllLevel0Commit) == jet.JET_errLogWriteFail
     code = code_of(jet.JetBeginExternalBackupInstance, running.instance, 0)
     assert code in (jet.JET_errLogWriteFail, jet.JET_errInstanceUnavailable)
 

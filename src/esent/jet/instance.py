@@ -8,10 +8,11 @@ from pathlib import Path
 
 from esent.constants import codes, grbits
 from esent.engine.process import PROCESS
+from esent.engine.session import session_call
 from esent.engine.startup import InitRequest
 from esent.errors import JetWarning, jet_error
 from esent.jet.convert import path_of, position_of, time_of, to_logtime, to_signature
-from esent.jet.handles import JET_ERR, JET_GRBIT, JET_INSTANCE
+from esent.jet.handles import JET_ERR, JET_GRBIT, JET_INSTANCE, JET_SESID
 from esent.jet.structures_instance import (
     JET_CHECKPOINTINFO,
     JET_INSTANCE_INFO,
@@ -24,6 +25,7 @@ from esent.jet.structures_instance import (
 )
 from esent.recovery.options import MapEntry, Progress, RecoveryControl
 
+ENGINE_BUILD = 9600  # the generation of the engine whose formats and answers these are
 INIT_OPTIONS = 0x7FFD  # JET_bitReplay..., JET_bitRecovery... and their kin
 _OPEN_LOGS = (grbits.JET_sntOpenLog, grbits.JET_sntOpenCheckpoint)
 
@@ -187,12 +189,19 @@ def JetGetInstanceMiscInfo(instance: JET_INSTANCE, InfoLevel: int) -> JET_SIGNAT
         raise jet_error(codes.JET_errInvalidParameter, f"information level {InfoLevel!r} about an instance")
 
 
+def JetGetVersion(sesid: JET_SESID) -> int:
+    """The version of the engine: its build number in the bits above the lowest eight, which are for a service level."""
+    with session_call(sesid):
+        return ENGINE_BUILD << 8
+
+
 __all__ = [
     "JetCreateInstance",
     "JetCreateInstance2",
     "JetEnableMultiInstance",
     "JetGetInstanceInfo",
     "JetGetInstanceMiscInfo",
+    "JetGetVersion",
     "JetInit",
     "JetInit2",
     "JetInit3",
