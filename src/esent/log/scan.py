@@ -135,6 +135,8 @@ def scan_segment(data: bytes, base: int, start: int) -> tuple[list[tuple[int, in
     while offset < limit:
         kind = data[offset]
         if kind == 0:
+            if data.count(0, offset, limit) == limit - offset:
+                break
             offset += 1
             continue
         size = _size(data, offset, limit)
