@@ -1,0 +1,63 @@
+"""The example database: sound, the same every time, of any size."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from esent.tools.dump import dump
+from esent.tools.example import build_example
+from esent.tools.verify import verify_database
+
+
+@pytest.mark.parametrize(("rows", "page_size"), [(0, 4096), (300, 8192), (2000, 4096), (1000, 32768)])
+def test_example(tmp_path: Path, rows: int, page_size: int) -> None:
+    path = tmp_path / "library.edb"
+    build_example(path, rows, page_size=page_size)
+    report = verify_database(path)
+    assert not report.findings, [str(finding) for finding in report.findings]
+    lines = [json.loads(line) for line in dump(path)]
+    counts = {line["t"]: line["rows"] for line in lines if "rows" in line}
+    assert set(counts) == {"Books", "Members", "Loans", "Journal"}
+    assert sum(counts.values()) == max(rows, 10)
+    entries = {line["ix"]: line["entries"] for line in lines if "entries" in line}
+    assert entries["ByIsbn"] == entries["ByTitle"] == counts["Books"]
+    assert entries["ByBook"] == counts["Loans"]
+    books = [line for line in lines if line.get("t") == "Books" and "r" in line]
+    assert [book["r"]["Id"] for book in books] == list(range(1, len(books) + 1))
+    assert all(book["r"]["Revision"] == 0 for book in books)
+
+
+def test_a_large_enough_example_has_everything(tmp_path: Path) -> None:
+    path = tmp_path / "library.edb"
+    build_example(path, 2000)
+    seen: Counter[str] = Counter()
+    defaults: Counter[str] = Counter()
+    for text in dump(path):
+        line = json.loads(text)
+        if "r" in line:
+            seen.update(f"{line['t']}.{column}" for column in line["r"])
+            defaults.update(line.get("d", ()))
+            seen["several authors"] += len(line["r"].get("Authors", ())) > 1
+            seen["separated"] += any(isinstance(v, dict) and v["len"] > 1023 for v in line["r"].values())
+    rows = 400
+    assert seen["Books.Title"] == rows
+    assert 0 < seen["Books.Original"] < rows
+    assert 0 < seen["Books.Published"] < rows
+    assert seen["several authors"] > 50
+    assert seen["separated"] > 10
+    assert defaults["Binding"] > 200
+    assert seen["Journal.Payload"] > 0
+
+
+def test_the_same_rows_every_time(tmp_path: Path) -> None:
+    texts = []
+    for number in (1, 2):
+        build_example(tmp_path / f"{number}.edb", 200)
+        texts.append(list(dump(tmp_path / f"{number}.edb", entries=True)))
+    build_example(tmp_path / "3.edb", 200, seed=2)
+    assert texts[0] == texts[1]
+    assert texts[0] != list(dump(tmp_path / "3.edb", entries=True))
