@@ -451,6 +451,7 @@ class BackupContext:
     def _prepare(self, run: Run) -> None:
         host = self.host
         host.roll_log()
+        host.update_checkpoint(lambda live: None)  # what it has come to decides which logs may go
         position = log_phase(host, Phase.PREPARE_LOGS, run.kind, run.scope)
         ranges = run.ranges
         run.in_logs = True

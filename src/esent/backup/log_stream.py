@@ -14,6 +14,7 @@ from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.log.header import LogHeader
 from esent.log.scan import SEGMENT_SIZE
+from esent.log.segments import segment_place
 from esent.pages.checksum import PAGE_BLANK, PAGE_GOOD, PAGE_REPAIRABLE, repair_page, verify_page, verify_run
 from esent.pages.filesystem import File, FileSystem
 
@@ -89,8 +90,8 @@ class LogFileStream:
                 continue
             start = (isec - first) * SEGMENT_SIZE
             segment = whole[start : start + SEGMENT_SIZE]
-            if verify_page(segment, isec - 1) in (PAGE_GOOD, PAGE_REPAIRABLE):
-                continue
+            if segment_place(segment).isec == isec - 1 and verify_page(segment, isec - 1) == PAGE_GOOD:
+                continue  # the shadow of its predecessor
             good = repair_page(segment, isec) if status == PAGE_REPAIRABLE else None
             if good is None:
                 raise self._damaged("a segment of a log to back up does not have its checksum", isec)
