@@ -15,6 +15,7 @@ from esent.errors import *  # noqa: F403
 if TYPE_CHECKING:
     from esent.api.backup import Backup as Backup
     from esent.api.instance import Instance as Instance
+    from esent.api.recover import recover as recover
     from esent.api.restore import restore as restore
     from esent.tools.dump import dump as dump
     from esent.tools.verify import verify_database
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Backup": ("esent.api.backup", "Backup"),
     "Instance": ("esent.api.instance", "Instance"),
+    "recover": ("esent.api.recover", "recover"),
     "restore": ("esent.api.restore", "restore"),
     "dump": ("esent.tools.dump", "dump"),
     "verify": ("esent.tools.verify", "verify_database"),

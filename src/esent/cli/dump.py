@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from esent.tools.dump import dump
+from esent.tools.info import is_log
+from esent.tools.log_dump import dump_json, dump_text
 
 
 @click.command("dump")
@@ -19,11 +21,19 @@ from esent.tools.dump import dump
 @click.option("--entries", is_flag=True, help="Every entry of every secondary index too.")
 @click.option("--no-rows", is_flag=True, help="Definitions and indexes only.")
 @click.option("--dirty", is_flag=True, help="Dump a database that was not closed well as it is, without its logs.")
-def command(file: Path, tables: tuple[str, ...], system: bool, entries: bool, no_rows: bool, dirty: bool) -> None:
-    """Print FILE as JSON lines: each table's definition, every row with every column, counts, indexes.
+@click.option("--json", "as_json", is_flag=True, help="Of a log: JSON lines too. A database always gives them.")
+def command(
+    file: Path, tables: tuple[str, ...], system: bool, entries: bool, no_rows: bool, dirty: bool, as_json: bool
+) -> None:
+    """Print a database as JSON lines: each table's definition, every row with every column, counts, indexes; a log record by
+    record.
 
     FILE is never written to. The exit status is 1 if a value, a row or an index could not be read; its line says so.
     """
+    if is_log(file):
+        for line in dump_json(file) if as_json else dump_text(file):
+            sys.stdout.write(line + "\n")
+        return
     damaged = False
     out = sys.stdout
     for line in dump(file, tables or None, system=system, rows=not no_rows, entries=entries, allow_dirty=dirty):

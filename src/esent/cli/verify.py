@@ -9,9 +9,8 @@ import click
 
 from esent.api.progress import progress
 from esent.cli.console import json_option, print_json
-from esent.errors import JetError
 from esent.pages.header import DatabaseState
-from esent.tools.info import STATES, describe
+from esent.tools.info import STATES, is_log
 from esent.tools.verify import Finding, Severity, VerifyReport, verify_database
 from esent.tools.verify_directory import DirectoryReport, verify_directory
 from esent.tools.verify_logs import verify_log
@@ -32,7 +31,7 @@ def command(path: Path, as_json: bool) -> None:
         if path.is_dir():
             directory = verify_directory(path, progress=advance)
             ok, value, lines = directory.ok, _directory_json(directory), _directory_lines(directory)
-        elif _kind(path) == "log":
+        elif is_log(path):
             findings = verify_log(path)
             ok = not any(finding.severity is Severity.ERROR for finding in findings)
             value, lines = {"path": str(path), "ok": ok, "findings": _findings_json(findings)}, list(map(str, findings))
@@ -51,14 +50,6 @@ def command(path: Path, as_json: bool) -> None:
         click.echo(f"{path}: {'well' if ok else 'NOT well'}")
     if not ok:
         raise SystemExit(1)
-
-
-def _kind(path: Path) -> str:
-    """The kind of a file that need not be readable: damage is for the verification to tell."""
-    try:
-        return describe(path).kind
-    except JetError:
-        return "log" if path.suffix.lower() in (".log", ".jtx") else "database"
 
 
 def _database_lines(report: VerifyReport) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.log.checkpoint import COPY_SIZE, Checkpoint
+from esent.log.files import LOG_EXTENSIONS
 from esent.log.header import HEADER_SIZE, AttachInfo, LogHeader
 from esent.pages.checksum import header_checksum
 from esent.pages.database_file import DatabaseFile
@@ -77,6 +78,13 @@ def describe(path: Path, *, files: FileSystem = FILES) -> FileInfo:
         if kind is not None or _looks_like_database(head):
             raise
         raise jet_error(codes.JET_errFileInvalidType, "no header of a database, log or checkpoint", file=path) from problem
+
+
+def is_log(path: Path, *, files: FileSystem = FILES) -> bool:
+    """Whether a file is a transaction log: by its header, or by its name where that is damaged."""
+    with files.open(path) as file:
+        kind = _file_type(file.read(0, HEADER_SIZE))
+    return kind == _LOG or (kind is None and path.suffix.lower() in LOG_EXTENSIONS)
 
 
 def _file_type(head: bytes) -> int | None:
