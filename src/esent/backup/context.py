@@ -46,6 +46,9 @@ END_BITS = (
     | grbits.JET_bitBackupNoDbHeaderUpdate
 )
 
+LONGEST_PATH = 260
+"""Characters; what the original takes for a path."""
+
 
 class FileHandle(int):
     """A backup file handle. Its number is that of the engine's only slot; a handle of an earlier open is another object, and
@@ -296,7 +299,9 @@ class BackupContext:
             if database is not None:
                 stream = self._open_database(run, database, start)
             elif not run.in_logs:
-                raise jet_error(codes.JET_errDatabaseNotFound, "no attached database of that name", file=name)
+                too_long = len(str(path)) >= LONGEST_PATH
+                code = codes.JET_errInvalidPath if too_long else codes.JET_errDatabaseNotFound
+                raise jet_error(code, "no attached database of that name", file=name)
             else:
                 stream = self._open_log(path)
             self._slot = Slot(FileHandle(0), stream)
