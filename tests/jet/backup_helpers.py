@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jet_helpers import Running, allocate
+from jet_helpers import Running, allocate, code_of
 
 from esent import jet
 
@@ -107,3 +108,49 @@ def damage(path: Path, pgno: int, *, mask: int = 0xFF, page_size: int = PAGE) ->
         byte = file.read(1)[0]
         file.seek(-1, 1)
         file.write(bytes([byte ^ mask]))
+
+
+def begin(run: Running, grbit: int = 0) -> int:
+    return code_of(jet.JetBeginExternalBackupInstance, run.instance, grbit)
+
+
+def opened(run: Running, name: str = "db.edb") -> Any:
+    return jet.JetOpenFileInstance(run.instance, run.path(name))
+
+
+def read(run: Running, handle: Any, size: int) -> int:
+    """Bytes read, or the error."""
+    try:
+        return len(jet.JetReadFileInstance(run.instance, handle, size))
+    except jet.JetError as problem:
+        return problem.code
+
+
+def stamps(run: Running, name: str = "db.edb") -> Any:
+    return jet.JetGetDatabaseFileInfo(run.path(name), jet.JET_DbInfoMisc)
+
+
+def is_stamped(info: Any) -> bool:
+    return info.genHigh != 0
+
+
+def all_calls_say(run: Running, code: int, handle: Any = None) -> None:
+    """Every call that goes on with a backup answers with `code`."""
+    instance = run.instance
+    assert code_of(jet.JetGetAttachInfoInstance, instance) == code
+    assert code_of(jet.JetOpenFileInstance, instance, run.path()) == code
+    assert code_of(jet.JetReadFileInstance, instance, handle or 0, 3 * PAGE) == code
+    assert code_of(jet.JetGetLogInfoInstance, instance) == code
+    assert code_of(jet.JetGetLogInfoInstance2, instance) == code
+    assert code_of(jet.JetGetTruncateLogInfoInstance, instance) == code
+    assert code_of(jet.JetTruncateLogInstance, instance) == code
+
+
+def shallow(start: Callable[..., Running]) -> Running:
+    """An instance whose checkpoint follows the log closely, so that there are logs to delete."""
+    running = start(CheckpointDepthMax=16384)
+    running.attach()
+    for _ in range(3):
+        to_log_phase(running.instance)
+        jet.JetEndExternalBackupInstance2(running.instance, jet.JET_bitBackupEndAbort)
+    return running
