@@ -275,6 +275,18 @@ def test_resume_of_genuine_streams(fixtures: Any, tmp_path: Path) -> None:
     stream.close()
 
 
+def test_resume_puts_right_what_reading_corrects(fixtures: Any, tmp_path: Path) -> None:
+    folder = fixtures.copy_set("engine/dirty-4k", tmp_path)
+    path = folder / "edb.log"
+    good = path.read_bytes()
+    data = bytearray(good)
+    data[5 * 4096 + 100] ^= 0x08
+    data[16 * 4096 + 200] ^= 0xFF  # the tail, whose shadow is in the place behind it
+    path.write_bytes(data)
+    LogStream.resume(folder, reserves=2).close()
+    assert path.read_bytes() == good
+
+
 def test_damage_is_not_continued(fixtures: Any, tmp_path: Path) -> None:
     folder = fixtures.copy_set("engine/dirty-4k", tmp_path)
     data = bytearray((folder / "edb.log").read_bytes())

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from esent.constants import codes
 from esent.errors import JetError
@@ -143,6 +145,18 @@ def test_differences_that_are_cut_off(data: bytes) -> None:
             assert problem.code == codes.JET_errLogFileCorrupt
         else:
             assert line["type"] == "ReplaceD"
+
+
+@given(st.integers(0, 101), st.binary(min_size=100, max_size=700))
+@settings(max_examples=500, deadline=None)
+def test_any_record_can_be_described(kind: int, content: bytes) -> None:
+    try:
+        found, _ = records.decode(bytes((kind,)) + content)
+        line = describe(Lgpos(1, 1, 0), found)
+    except JetError as problem:
+        assert problem.code == codes.JET_errLogFileCorrupt
+        return
+    assert json.loads(json.dumps(line)) == line
 
 
 def test_times_that_are_no_dates() -> None:

@@ -123,7 +123,8 @@ class LogFile:
 
     def segment(self, isec: int) -> bytes:
         """One segment, mended where that was possible."""
-        return self.end.mended.get(isec) or self._file.read(isec * self.header.segment_size, self.header.segment_size)
+        size = self.header.segment_size
+        return self.end.image(isec, self._file.read(isec * size, size))
 
     def _corrupt(self, isec: int, ib: int, what: str) -> JetError:
         return jet_error(
@@ -143,8 +144,12 @@ class LogFile:
             if len(data) < count * SEGMENT_SIZE:
                 raise self._corrupt(isec, 0, "the log became shorter while it was read")
             for index in range(count):
-                mended = end.mended.get(isec + index)
-                yield (isec + index, data, index * SEGMENT_SIZE) if mended is None else (isec + index, mended, 0)
+                number = isec + index
+                offset = index * SEGMENT_SIZE
+                if number in end.repaired or number in end.mended:
+                    yield number, end.image(number, data[offset : offset + SEGMENT_SIZE]), 0
+                else:
+                    yield number, data, offset
             isec += count
 
     def entries(self, start: Lgpos | None = None) -> Iterator[list[Entry]]:

@@ -100,8 +100,8 @@ class LogEnd:
     """What the scan for the end of a log found.
 
     `last` is the number of the last data segment (that of the header's last one if there is none); `accumulated` the XOR of the
-    data segments' checksums; `torn` the segment that was read from its shadow; `repaired` those in which one bit was corrected;
-    `mended` the good images of all these. With `damage`, `damaged` is the bad segment and `last` the last good one before it.
+    data segments' checksums; `torn` the segment that has to be read from its shadow, its image in `mended`; `repaired` those in
+    which one bit is wrong. With `damage`, `damaged` is the bad segment and `last` the last good one before it.
     `unfinished` is the segment from which on a write that never finished left its remains; they are no part of the log.
     """
 
@@ -109,11 +109,17 @@ class LogEnd:
     accumulated: int = 0
     closed: bool = False
     torn: int | None = None
-    repaired: list[int] = field(default_factory=list)
+    repaired: set[int] = field(default_factory=set)
     mended: dict[int, bytes] = field(default_factory=dict)
     damage: Damage | None = None
     damaged: int | None = None
     unfinished: int | None = None
+
+    def image(self, isec: int, data: bytes) -> bytes:
+        """Segment `isec` as it was meant to be, where the file has `data`."""
+        if isec in self.repaired:
+            return repair_page(data, isec) or data
+        return self.mended.get(isec, data)
 
 
 def find_end(
@@ -157,7 +163,7 @@ def find_end(
                 segment = data[offset : offset + segment_size]
                 mended = repair_page(segment, number) if found == PAGE_REPAIRABLE else None
                 if mended is not None:
-                    end.repaired.append(number)
+                    end.repaired.add(number)
                 elif number > header_segments and _is_shadow(segment, number - 1):
                     first_empty = number if first_empty < 0 else first_empty
                     continue
@@ -170,7 +176,7 @@ def find_end(
                         end.damage, end.damaged = Damage.CORRUPT_SEGMENT, number
                         break
                     end.torn = number
-                end.mended[number] = mended
+                    end.mended[number] = mended
                 place = segment_place(mended)
                 checksum = stored_checksum(mended)
             here = Lgpos(generation, number, 0)
@@ -189,7 +195,7 @@ def find_end(
     if marked is not None and end.damage in _MAYBE_UNFINISHED:
         _judge_unfinished(read, end, generation, limit, header_segments, marked)
     if end.damage is None and end.last >= header_segments:
-        segment = end.mended.get(end.last) or read(end.last * segment_size, segment_size)
+        segment = end.image(end.last, read(end.last * segment_size, segment_size))
         end.closed = ends_clean(segment)
     return end
 
@@ -203,7 +209,7 @@ def _judge_unfinished(
     """
     gap = end.last + 1
     if gap > header_segments:
-        segment = end.mended.get(end.last) or read(end.last * SEGMENT_SIZE, SEGMENT_SIZE)
+        segment = end.image(end.last, read(end.last * SEGMENT_SIZE, SEGMENT_SIZE))
         if batch_first(segment) is None:
             return
     elif not marked:
@@ -218,8 +224,7 @@ def _judge_unfinished(
                 return
     end.damage = end.damaged = None
     end.unfinished = gap
-    end.mended = {isec: image for isec, image in end.mended.items() if isec < gap}
-    end.repaired = [isec for isec in end.repaired if isec < gap]
+    end.repaired = {isec for isec in end.repaired if isec < gap}
 
 
 def _is_shadow(segment: bytes, isec: int) -> bool:

@@ -347,6 +347,12 @@ class LogStream:
 
         Raises JET_errLogWriteFail (the stream is dead), JET_errLogDiskFull, JET_errLogSequenceEnd, JET_errLogBufferTooSmall.
         """
+        image = record.encode()
+        with self._changed:
+            buffer = self._buffer
+            usual = not (self._rolling or self._closed or self._quiesced or self._failure is not None or self.sequence_end)
+            if usual and len(image) <= SEGMENT_SIZE - buffer.ib:
+                return buffer.append(image)
         return self.append_all((record,))[0]
 
     def append_all(self, records: Sequence[Record]) -> list[Lgpos]:
@@ -651,9 +657,11 @@ def following_header(previous: LogHeader, accumulated: int, settings: StreamSett
 
 def put_right(file: File, header: LogHeader, end: LogEnd) -> None:
     """Repair on disk what reading the log repaired in memory, and clear what an unfinished write left."""
-    for isec, image in sorted(end.mended.items()):
-        file.write(isec * SEGMENT_SIZE, image)
-    if end.mended:
+    wrong = sorted({*end.repaired, *end.mended})
+    for isec in wrong:
+        offset = isec * SEGMENT_SIZE
+        file.write(offset, end.image(isec, file.read(offset, SEGMENT_SIZE)))
+    if wrong:
         file.sync()
     if end.unfinished is not None:
         start = end.unfinished * SEGMENT_SIZE

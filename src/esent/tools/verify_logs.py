@@ -116,7 +116,7 @@ class _StreamVerifier:
         end = log.end
         size = log.header.segment_size
         name = f"generation {log.generation}: "
-        for isec in end.repaired:
+        for isec in sorted(end.repaired):
             self.add(path, Severity.WARNING, f"{name}one bit of segment {isec} is wrong, and corrected on reading", isec * size)
         if end.torn is not None:
             severity = Severity.WARNING if last or not archived else Severity.ERROR
