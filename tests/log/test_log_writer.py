@@ -276,12 +276,12 @@ def test_resume_of_genuine_streams(fixtures: Any, tmp_path: Path) -> None:
 
 
 def test_resume_puts_right_what_reading_corrects(fixtures: Any, tmp_path: Path) -> None:
-    folder = fixtures.copy_set("engine/dirty-4k", tmp_path)
+    folder = fixtures.copy_set("engine/damaged-logs-4k/base", tmp_path)
     path = folder / "edb.log"
     good = path.read_bytes()
     data = bytearray(good)
     data[5 * 4096 + 100] ^= 0x08
-    data[16 * 4096 + 200] ^= 0xFF  # the tail, whose shadow is in the place behind it
+    data[26 * 4096 + 200] ^= 0xFF  # the tail, whose shadow is in the place behind it
     path.write_bytes(data)
     LogStream.resume(folder, reserves=2).close()
     assert path.read_bytes() == good
