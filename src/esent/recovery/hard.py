@@ -66,6 +66,7 @@ def hard_recover(
             True, 0, low, replayed.last_generation, records=redo.records, log_bytes=replayer.bytes, notes=[]
         )
         check_generations(options, redo, replayed, result)
+        redo.verify_maps()
         attachments.check_mismatch()
         if options.grbit & grbits.JET_bitRecoveryWithoutUndo:
             flush_without_undo(options, redo, events, result)

@@ -69,7 +69,10 @@ def _corrupt(at: int) -> JetError:
 def restore_image(image: bytes, flags: int, page_size: int, pgno: int) -> bytes:
     """The whole page of a logged image. JET_errLogFileCorrupt where it does not make one."""
     if flags & IMAGE_COMPRESSED:
-        image = decompress(image)
+        try:
+            image = decompress(image)
+        except JetError as problem:
+            raise jet_error(codes.JET_errLogFileCorrupt, f"a page image: {problem.message}", page=pgno) from problem
     if flags & IMAGE_DEHYDRATED and 40 <= len(image) < page_size:
         tags = 4 * (int.from_bytes(image[34:36], "little") & 0xFFF)
         gap = page_size - len(image)

@@ -153,6 +153,12 @@ class Redo:
                 db.verify_maps()
                 db.future = False
 
+    def verify_maps(self) -> None:
+        """The end of the logs: no page whose records were skipped may be left, where all that a database needs was replayed."""
+        for db in self.databases.values():
+            if self.generation >= db.header.gen_max_required:
+                db.verify_maps()
+
     def run(
         self,
         log: LogFile,

@@ -106,6 +106,7 @@ def soft_recover(options: RecoveryOptions) -> RecoveryResult:
             result.warning = codes.JET_wrnCommittedLogFilesRemoved
         if not without_undo or not replayed.stopped:
             check_generations(options, redo, replayed, result)
+        redo.verify_maps()
         attachments.check_mismatch_unless_clean(redo.shutdown_mark != LGPOS_MIN or redo.ended)
         if without_undo:
             flush_without_undo(options, redo, events, result)
