@@ -6,6 +6,7 @@ Names are loaded when they are first used, so that `import esent` costs nothing 
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ _HOMES = {
     "dump": ("esent.tools.dump", "dump"),
     "verify": ("esent.tools.verify", "verify_database"),
 }
+
+# events of the engine are for whoever asks for them
+logging.getLogger("esent").addHandler(logging.NullHandler())
 
 __version__ = version.VERSION
 __all__ = ["JetError", "JetWarning", "__version__"]  # noqa: F405

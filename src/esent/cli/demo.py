@@ -52,7 +52,7 @@ def command(directory: Path | None, keep: bool) -> None:
 
 
 def _run(home: Path) -> None:
-    live, backup, restored = home / "live" / "shop.edb", home / "backup", home / "restored"
+    live, backup, restored = home / "live" / "library.edb", home / "backup", home / "restored"
     live.parent.mkdir()
     _heading("1. A database")
     build_example(live, rows=ROWS)

@@ -14,7 +14,7 @@ from esent.cli.console import json_option, print_json
 from esent.pages.primitives import Lgpos
 
 
-class PointInLog(click.ParamType[Lgpos | datetime.datetime]):
+class PointInLog(click.ParamType):  # type: ignore[type-arg]
     """A log position GENERATION,SEGMENT,BYTE (hexadecimal, as dumps print it) or a time in ISO form (UTC if it has no zone)."""
 
     name = "TIME|LGPOS"
