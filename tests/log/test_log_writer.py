@@ -287,6 +287,18 @@ def test_resume_puts_right_what_reading_corrects(fixtures: Any, tmp_path: Path) 
     assert path.read_bytes() == good
 
 
+def test_resume_of_a_name_in_another_case(tmp_path: Path) -> None:
+    stream = LogStream.create(tmp_path, log_file_size=SIZE, reserves=0)
+    stream.append(SMALL)
+    stream.close()
+    (tmp_path / "edb.log").rename(tmp_path / "EDB.LOG")
+    again = LogStream.resume(tmp_path, reserves=0)
+    again.append(SMALL)
+    again.roll()
+    again.close()
+    assert len(read_all(tmp_path)) == 2
+
+
 def test_damage_is_not_continued(fixtures: Any, tmp_path: Path) -> None:
     folder = fixtures.copy_set("engine/dirty-4k", tmp_path)
     data = bytearray((folder / "edb.log").read_bytes())

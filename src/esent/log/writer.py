@@ -267,7 +267,9 @@ class LogStream:
             following.attachments = attachments(Lgpos(following.generation, 0, 0))
             stream = cls._begin(place, following, settings, None if archived else header.generation)
         else:
-            file = files.open(current, writable=True)
+            if current.name != place.current.name:  # the same name in another case, from a system that does not tell them apart
+                files.rename(current, place.current)
+            file = place.open_current()
             try:
                 put_right(file, header, end)
                 if unfinished_roll:
