@@ -47,6 +47,7 @@ _REFUSED_STATES = {
     DatabaseState.DIRTY_AND_PATCHED_SHUTDOWN: codes.JET_errDatabaseDirtyShutdown,
     DatabaseState.INCREMENTAL_RESEED_IN_PROGRESS: codes.JET_errDatabaseIncompleteIncrementalReseed,
 }
+_FIRST_FORMAT_WITH_REQUIRED_TIME = (150, 320)
 _numbers = itertools.count(1)
 _NO_POSITION = Lgpos()
 
@@ -123,7 +124,6 @@ class AttachedDatabase:
         dbid: int,
         held: HeldFile,
         *,
-        name: str,
         logged: bool,
         size_limit: int,
     ) -> None:
@@ -131,7 +131,6 @@ class AttachedDatabase:
         self.number = next(_numbers)
         self.dbid = dbid
         self.path = held.file.path
-        self.name = name  # as the caller wrote it
         self._held = held
         self.file = held.file
         self.read_only = not held.file.writable
@@ -181,7 +180,7 @@ class AttachedDatabase:
             header.change_state(DatabaseState.DIRTY_SHUTDOWN)
             header.gen_min_required = header.gen_min_consistent = position.generation
             header.gen_max_required = header.gen_max_committed = generation
-            header.logtime_gen_max_create = created
+            stamp_created(header, created)
             header.lgpos_attach = position
             self._stamp_common(header)
 
@@ -230,7 +229,7 @@ class AttachedDatabase:
 
         def change(header: DatabaseHeader) -> None:
             header.gen_max_committed = header.gen_max_required = generation
-            header.logtime_gen_max_create = created
+            stamp_created(header, created)
             attached = header.lgpos_attach.generation
             header.gen_min_required = max(header.gen_min_required, min(max(lowest, attached), generation))
             header.gen_min_consistent = max(header.gen_min_consistent, header.gen_min_required)
@@ -262,6 +261,13 @@ class AttachedDatabase:
                 consistent,
                 header.sign_db,
             )
+
+
+def stamp_created(header: DatabaseHeader, created: LogTime) -> None:
+    """When the newest generation, which is both committed and required, was created."""
+    header.logtime_gen_max_create = created
+    if header.format_version[1:] >= _FIRST_FORMAT_WITH_REQUIRED_TIME:
+        header.logtime_gen_max_required = created
 
 
 def forget_backups(header: DatabaseHeader) -> None:
@@ -314,10 +320,10 @@ class Databases:
                     raise jet_error(codes.JET_errDatabaseInUse, "attached read-only already", file=path)
                 return codes.JET_wrnDatabaseAttached
             logged = self._instance.logging and not grbit & grbits.JET_bitDbRecoveryOff
-            self._attach(session, path, str(name), read_only=read_only, logged=logged, size_limit=size_limit)
+            self._attach(session, path, read_only=read_only, logged=logged, size_limit=size_limit)
         return 0
 
-    def _attach(self, session: Session, path: Path, name: str, *, read_only: bool, logged: bool, size_limit: int) -> None:
+    def _attach(self, session: Session, path: Path, *, read_only: bool, logged: bool, size_limit: int) -> None:
         instance = self._instance
         if instance.process.attached_elsewhere(instance, str(path)):
             raise jet_error(codes.JET_errDatabaseSharingViolation, "another instance has the database attached", file=path)
@@ -327,7 +333,7 @@ class Databases:
         held = HeldFile(path, writable=not read_only, files=instance.files)
         try:
             require_attachable(held.file.header, instance.page_size, path)
-            database = AttachedDatabase(instance, dbid, held, name=name, logged=logged, size_limit=size_limit)
+            database = AttachedDatabase(instance, dbid, held, logged=logged, size_limit=size_limit)
             if database.logged:
                 self._log_attach(session, database)
             elif not read_only:
@@ -386,15 +392,17 @@ class Databases:
                     raise jet_error(codes.JET_errDatabaseNotFound, "detaching a database that is not attached", file=path)
                 wanted = [found]
             for database in wanted:
-                self._detach(session, database, close_first=grbit & force_close == force_close)
+                users = [each for each in self._instance.all_sessions() if each.opened(database)]
+                if users and grbit & force_close != force_close:
+                    what = "detaching a database that a session has open"
+                    raise jet_error(codes.JET_errDatabaseInUse, what, file=database.path)
+            for database in wanted:
+                self._detach(session, database)
 
-    def _detach(self, session: Session, database: AttachedDatabase, *, close_first: bool) -> None:
-        users = [each for each in self._instance.all_sessions() if each.opened(database)]
-        if users and not close_first:
-            raise jet_error(codes.JET_errDatabaseInUse, "detaching a database that a session has open", file=database.path)
-        for user in users:
-            self.close_all(user, database.number)
+    def _detach(self, session: Session, database: AttachedDatabase) -> None:
         instance = self._instance
+        for user in instance.all_sessions():
+            self.close_all(user, database.number)
         position: Lgpos | None = None
         if database.logged:
             position = instance.append(DetachDB(procid=session.procid, dbid=database.dbid, path=str(database.path)))

@@ -261,6 +261,8 @@ class Instance:
         if emits and grbit != grbits.JET_bitStopServiceStopAndEmitLog:
             raise jet_error(codes.JET_errInvalidGrbit, "stopping and emitting the log goes with no other option")
         with self.lock:
+            if self.state is State.ALLOCATED:
+                raise jet_error(codes.JET_errNotInitialized, "stopping the service of an instance that is not initialised")
             if grbit == grbits.JET_bitStopServiceResume and self.service_stopped:
                 raise jet_error(codes.JET_errClientRequestToStopJetService, "a stopped service cannot be resumed")
             if not grbit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ from esent.pages.primitives import Lgpos, LogTime
 if TYPE_CHECKING:
     from esent.engine.instance import Instance
     from esent.log.writer import LogStream
+
+SEGMENT_BODY = 4000  # bytes of records in a segment, at least
+SEGMENTS_KEPT_FREE = 3
 
 
 class InstanceLog:
@@ -57,12 +61,19 @@ class InstanceLog:
     def append(self, record: Record) -> Lgpos:
         """Put a record into the log; its position."""
         self._checked()
-        try:
-            position = self.stream.append(record)
-        except JetError as problem:
-            raise self._met(problem) from None
-        thread_counters().count_record(len(record.encode()))
+        size = len(record.encode())
+        with self.instance.gate.writing() if self._may_roll(size) else nullcontext():
+            try:
+                position = self.stream.append(record)
+            except JetError as problem:
+                raise self._met(problem) from None
+        thread_counters().count_record(size)
         return position
+
+    def _may_roll(self, size: int) -> bool:
+        """Whether appending that many bytes may need a new generation, which writes; elsewhere appending is work in memory."""
+        last_needed = self.stream.tip().isec + size // SEGMENT_BODY + 1
+        return last_needed > self.stream.header.file_segments - SEGMENTS_KEPT_FREE
 
     def flush(self, upto: Lgpos | None = None, *, fill: bool = True) -> None:
         """Return when the records up to `upto` (all) are durable; with `fill` the next record starts a segment of its own, so
