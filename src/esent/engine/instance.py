@@ -21,8 +21,9 @@ from esent.engine.gates import WriteGate
 from esent.engine.handles import InstanceHandle
 from esent.engine.instance_log import InstanceLog
 from esent.engine.parameters import Moment, ParameterSet
-from esent.engine.session import FIRST_USER_PROCID, TRANSACTION_STEP, Session
+from esent.engine.session import FIRST_USER_PROCID, Session
 from esent.engine.startup import Claims, InitRequest, bring_up
+from esent.engine.transactions import Transactions
 from esent.errors import JetError, jet_error
 from esent.log.records import Record, ShutDownMark, Term2
 from esent.pages.filesystem import FILES, FileSystem
@@ -72,7 +73,7 @@ class Instance:
         self._log: InstanceLog | None = None
         self._calls: Counter[int] = Counter()  # thread -> how deep it is in calls of this instance
         self._idle = threading.Condition(self.lock)
-        self._last_transaction = 0
+        self.transactions = Transactions(self)
 
     @property
     def name(self) -> str | None:
@@ -214,8 +215,13 @@ class Instance:
 
     def _shut_down(self, *, dirty: bool) -> None:
         """End the sessions; then, unless it is to stay dirty: mark in the log, clean headers, end record, checkpoint."""
+        self.transactions.stop()
+        undo = not dirty and self.unavailable is None
         for session in self.all_sessions():
-            session.close()
+            session.close(undo=undo)
+        if undo:
+            with self.lock:
+                self.transactions.clean()
         log = self._log
         if log is None:
             if not dirty:
@@ -297,11 +303,6 @@ class Instance:
     def all_sessions(self) -> list[Session]:
         with self.lock:
             return list(self.sessions.values())
-
-    def next_transaction_id(self) -> int:
-        with self.lock:
-            self._last_transaction += TRANSACTION_STEP
-            return self._last_transaction
 
     # -- the log --------------------------------------------------------------------------------------------------
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from esent.constants import codes, grbits, params
 from esent.engine.handles import SessionHandle
+from esent.engine.transactions import MOST_USER_LEVELS, Writer
 from esent.errors import jet_error
 from esent.log.records import ForceWriteLog
+from esent.pages.primitives import LGPOS_MIN, Lgpos
 
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
     from esent.engine.instance import Instance
 
-MOST_LEVELS = 7
-TRANSACTION_STEP = 4  # between one transaction id and the next
 FIRST_USER_PROCID = 5
 COMMIT_LAZY = grbits.JET_bitCommitLazyFlush
 COMMIT_WAITS = grbits.JET_bitWaitLastLevel0Commit | grbits.JET_bitWaitAllLevel0Commit
@@ -65,16 +65,14 @@ def checked_commit_options(grbit: object) -> int:
     return int(grbit)
 
 
-class Session:
+class Session(Writer):
     """One session of an instance: transaction level, context, open databases."""
 
     def __init__(self, instance: Instance, procid: int) -> None:
-        self.instance = instance
-        self.procid = procid
+        super().__init__(instance, procid)
         self.handle = SessionHandle(self)
-        self.level = 0
         self.read_only = False  # of the outermost transaction
-        self.trx_begin0 = 0
+        self.last_commit = LGPOS_MIN  # of the outermost commits of this session the last one that was logged
         self.opens: Counter[int] = Counter()  # JET_DBID -> how often it was opened by this session
         self.exclusive: set[int] = set()
         self.commit_default: int | None = None
@@ -154,28 +152,55 @@ class Session:
         if not isinstance(grbit, int):
             raise jet_error(codes.JET_errInvalidGrbit, f"beginning a transaction with grbit {grbit!r}")
         self.check_owner()
-        if self.level >= MOST_LEVELS:
-            raise jet_error(codes.JET_errTransTooDeep, f"{MOST_LEVELS} transactions are open one in the other")
-        if not self.level:
-            self._owner = self._current_owner()
-            self.read_only = bool(grbit & grbits.JET_bitTransactionReadOnly)
-            self.trx_begin0 = self.instance.next_transaction_id()
-        self.level += 1
+        if self.level >= MOST_USER_LEVELS:
+            raise jet_error(codes.JET_errTransTooDeep, f"{MOST_USER_LEVELS} transactions are open one in the other")
+        with self.instance.lock:
+            self._begin(read_only=bool(grbit & grbits.JET_bitTransactionReadOnly))
 
-    def commit(self, grbit: object = 0) -> None:
-        """JetCommitTransaction. With an option to wait or to roll the log no level is committed."""
+    def _begin(self, *, read_only: bool) -> None:
+        outermost = not self.level
+        self.instance.transactions.begin_level(self)
+        if outermost:
+            self._owner = self._current_owner()
+            self.read_only = read_only
+
+    def commit(self, grbit: object = 0, delay: int = 0) -> Lgpos:
+        """JetCommitTransaction: the position of the commit in the log, LGPOS_MIN where nothing was logged.
+
+        With an option to wait or to roll the log no level is committed. `delay`: milliseconds after which a lazy commit has to
+        be durable, 0 for any time.
+        """
         options = checked_commit_options(grbit)
         self.check_owner()
         if not options:
             options = self._default_options()
         if options & (COMMIT_WAITS | grbits.JET_bitForceNewLog):
             self._wait(options)
-            return
+            return LGPOS_MIN
         if not self.level:
             raise jet_error(codes.JET_errNotInTransaction, "committing without a transaction")
-        self.level -= 1
+        with self.instance.lock:
+            position = self._commit()
+        self._settle(position, lazy=bool(options & COMMIT_LAZY), delay=delay)
+        return position
+
+    def _commit(self) -> Lgpos:
+        position = self.instance.transactions.commit_level(self)
         if not self.level:
             self._owner = None
+            self.read_only = False
+        if position != LGPOS_MIN:
+            self.last_commit = position
+        return position
+
+    def _settle(self, position: Lgpos, *, lazy: bool, delay: int = 0) -> None:
+        """What comes after the outermost commit, outside of the lock: wait for the disk, or not."""
+        if position == LGPOS_MIN:
+            return
+        if lazy:
+            self.instance.transactions.leave_lazy(position, delay)
+        else:
+            self.instance.transactions.wait(position)
 
     def _default_options(self) -> int:
         """JET_paramCommitDefault of the session or the instance; only laziness is taken over into a plain commit."""
@@ -189,9 +214,9 @@ class Session:
         if not instance.logging:
             return
         if options & grbits.JET_bitWaitAllLevel0Commit:
-            instance.flush_log(instance.append(ForceWriteLog(self.procid)))
-        else:
-            instance.flush_log()
+            instance.transactions.wait(instance.append(ForceWriteLog(self.procid)))
+        elif options & grbits.JET_bitWaitLastLevel0Commit and self.last_commit != LGPOS_MIN:
+            instance.transactions.wait(self.last_commit)
         if options & grbits.JET_bitForceNewLog:
             instance.roll_log()
 
@@ -206,9 +231,45 @@ class Session:
 
     def abandon(self, *, all_levels: bool = True) -> None:
         """Undo transaction levels without asking who may."""
-        self.level = 0 if all_levels else self.level - 1
-        if not self.level:
-            self._owner = None
+        transactions = self.instance.transactions
+        with self.instance.lock:
+            while self.level:
+                transactions.roll_back_level(self)
+                if not all_levels:
+                    break
+            if not self.level:
+                self._owner = None
+                self.read_only = False
+
+    @contextmanager
+    def implicit_transaction(self) -> Iterator[None]:
+        """Around a call that changes something: a level of its own, committed at the end, rolled back by an exception.
+
+        It holds the lock of the instance. Where no other transaction is open the commit is durable when it returns (or lazy,
+        by JET_paramCommitDefault); the wait for that is outside of the lock, so the caller must not hold it.
+        """
+        with self.instance.lock:
+            self._begin(read_only=False)
+            try:
+                yield
+            except BaseException:
+                self.abandon(all_levels=False)
+                raise
+            position = self._commit()
+        self._settle(position, lazy=bool(self._default_options() & COMMIT_LAZY))
+
+    def require_writable(self) -> None:
+        """JET_errTransReadOnly in a transaction begun with JET_bitTransactionReadOnly."""
+        if self.read_only:
+            raise jet_error(codes.JET_errTransReadOnly, "changing something in a read-only transaction")
+
+    def on_rollback(self, call: Callable[[], None]) -> None:
+        """Have `call` made when the innermost level is rolled back, in its turn: newest changes first."""
+        self.instance.transactions.store.add_action(self.open_transaction(), call, None)
+
+    def when_unneeded(self, call: Callable[[Writer], None]) -> None:
+        """Have `call` made by the clean-up, when the transaction is committed and no snapshot is older than that."""
+        self.instance.transactions.store.add_action(self.open_transaction(), None, call)
 
     # -- session parameters ---------------------------------------------------------------------------------------
 
@@ -254,15 +315,21 @@ class Session:
     # -- idle work and end ----------------------------------------------------------------------------------------
 
     def idle(self, grbit: object = 0) -> int:
-        """JetIdle: a warning where there is nothing to do."""
+        """JetIdle: clean up old versions; the warning says that nothing more will be done."""
         if not isinstance(grbit, int) or grbit & ~IDLE_OPTIONS:
             raise jet_error(codes.JET_errInvalidGrbit, f"idling with grbit {grbit!r}")
+        if not grbit or grbit & (grbits.JET_bitIdleCompact | grbits.JET_bitIdleCompactAsync):
+            with self.instance.lock:
+                self.instance.transactions.clean()
         return codes.JET_wrnNoIdleActivity if not grbit or grbit & grbits.JET_bitIdleCompact else 0
 
-    def close(self) -> None:
-        """Roll back, close the databases, and let go of the handle."""
+    def close(self, *, undo: bool = True) -> None:
+        """Roll back (unless recovery is to do it), close the databases, and let go of the handle."""
         with self.instance.lock:
-            self.abandon()
+            if undo:
+                self.abandon()
+            else:
+                self.instance.transactions.discard(self)
             for number in list(self.opens):
                 self.instance.databases.close_all(self, number)
             self.instance.sessions.pop(self.procid, None)

@@ -1,0 +1,398 @@
+"""Transactions of an instance: what they log, how they commit and roll back, and what is cleaned up after them.
+
+Rules: `reference/log-and-recovery.md` 4.8, 4.9, 8.4. Nothing is logged before the first change: `Writer.log_begin` then logs
+all levels that are open. A roll-back takes its versions off the pages newest first, each with its Undo record, so that redo and
+undo of a recovery meet the same steps. All of it happens with the lock of the instance held; only waiting for the disk does not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from esent.constants import codes, params
+from esent.errors import JetError, jet_error
+from esent.log import kinds
+from esent.log.records import Begin, Begin0, Commit, Commit0, Rollback, UndoInfo
+from esent.pages.primitives import LGPOS_MIN, Lgpos
+from esent.versions.store import (
+    OPER_ACTION,
+    OPER_FLAG_DELETE,
+    OPER_READ_LOCK,
+    OPER_REPLACE,
+    OPER_WRITE_LOCK,
+    Transaction,
+    TreeVersions,
+    Version,
+    VersionStore,
+)
+
+if TYPE_CHECKING:
+    from esent.engine.instance import Instance
+
+CLEANER_PROCID = 2
+MOST_USER_LEVELS = 7
+MOST_LEVELS = 10  # with those the engine opens within a call
+CLEAN_AT = 64  # nodes that may wait for their removal before a commit sees to it
+_UNLOGGED = (OPER_ACTION, OPER_READ_LOCK, OPER_WRITE_LOCK)
+
+
+class TreeOwner(Protocol):
+    """What stands behind the versions of a tree (`engine.versioned.VersionedTree`)."""
+
+    objid: int
+    root: int
+    unique: bool
+
+    @property
+    def dbid(self) -> int: ...
+
+    @property
+    def logged(self) -> bool: ...
+
+    def undo(self, writer: Writer, version: Version) -> None:
+        """Take the version's change off its page, logged."""
+
+    def page_of(self, version: Version) -> int:
+        """The page the version's node is on."""
+
+    def remove(self, writer: Writer, key: bytes, data: bytes) -> None:
+        """Take a deleted node that has no versions off its page, logged."""
+
+
+class PageImage(Protocol):
+    """What is asked of a page."""
+
+    pgno: int
+
+    @property
+    def objid(self) -> int: ...
+
+    @property
+    def is_leaf(self) -> bool: ...
+
+    @property
+    def line_count(self) -> int: ...
+
+    def key(self, line: int) -> bytes: ...
+
+    def value(self, line: int) -> bytes: ...
+
+    def seek(self, key: bytes, data: bytes | None = None) -> tuple[int, bool]: ...
+
+
+class Writer:
+    """Who changes pages, as the log knows it: a number, a transaction id, a level.
+
+    `level` is how many are open, `logged_level` how many of them the log knows of, `begin_position` where Begin0 is.
+    """
+
+    def __init__(self, instance: Instance, procid: int) -> None:
+        self.instance = instance
+        self.procid = procid
+        self.level = 0
+        self.trx_begin0 = 0
+        self.logged_level = 0
+        self.begin_position = LGPOS_MIN
+        self.transaction: Transaction | None = None
+
+    def log_begin(self) -> None:
+        """Before a record of this writer: log the begin of the levels that are not in the log yet."""
+        logged = self.logged_level
+        if logged == self.level:
+            return
+        if logged:
+            self.instance.append(Begin(self.procid, logged, self.level - logged))
+        else:
+            self.begin_position = self.instance.append(Begin0(self.procid, self.trx_begin0, 0, self.level))
+        self.logged_level = self.level
+
+    def open_transaction(self) -> Transaction:
+        """JET_errNotInTransaction where none is open."""
+        if self.transaction is None:
+            raise jet_error(codes.JET_errNotInTransaction, f"{self} has no open transaction")
+        return self.transaction
+
+    def __str__(self) -> str:
+        return f"session {self.procid}"
+
+
+class Transactions:
+    """The transactions of one instance and their versions."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.cleaner = Writer(instance, CLEANER_PROCID)
+        self._cleaning = False
+        self._lazy = LGPOS_MIN  # newest commit that nobody waited for
+        self._timer: threading.Timer | None = None
+
+    @cached_property
+    def store(self) -> VersionStore:
+        number = self.instance.parameters.number
+        return VersionStore(number(params.JET_paramMaxVerPages) * number(params.JET_paramVerPageSize))
+
+    # -- levels -------------------------------------------------------------------------------------------------------
+
+    def begin_level(self, session: Writer) -> None:
+        """One level more; the outermost takes the snapshot. JET_errTransTooDeep."""
+        if session.level >= MOST_LEVELS:
+            raise jet_error(codes.JET_errTransTooDeep, f"{MOST_LEVELS} transactions are open one in the other")
+        transaction = session.transaction
+        if transaction is None:
+            transaction = session.transaction = self.store.begin(session)
+            session.trx_begin0 = transaction.begin0
+            session.logged_level = 0
+        self.store.push(transaction)
+        session.level += 1
+
+    def commit_level(self, session: Writer) -> Lgpos:
+        """Commit the innermost level; the position of the record that has to be durable, LGPOS_MIN where there is none.
+
+        What the outermost commit made is visible from now on. If it cannot be logged the level stays open.
+        """
+        transaction = session.open_transaction()
+        store = self.store
+        level = session.level - 1
+        if level:
+            if session.logged_level > level:
+                self.instance.append(Commit(session.procid, level))
+                session.logged_level = level
+            store.merge(transaction)
+            session.level = level
+            return LGPOS_MIN
+        position = LGPOS_MIN
+        commit0 = transaction.begin0
+        if session.logged_level or transaction.versions:
+            commit0 = store.next_id()
+        if session.logged_level:
+            position = self.instance.append(Commit0(session.procid, 0, commit0))
+        store.commit(transaction, commit0)
+        self._finish(session)
+        if store.removable >= CLEAN_AT:
+            self._clean_quietly()
+        return position
+
+    def roll_back_level(self, session: Writer) -> None:
+        """Undo the innermost level. If that fails, pages and versions no longer agree: the instance cannot go on."""
+        transaction = session.open_transaction()
+        store = self.store
+        try:
+            while (version := store.newest_of_level(transaction)) is not None:
+                self._undo(session, version)
+                store.undone(version)
+            if session.logged_level == session.level:
+                self.instance.append(Rollback(session.procid, 1))
+                session.logged_level -= 1
+        except JetError as problem:
+            if self.instance.unavailable is None:
+                self.instance.unavailable = problem
+            raise
+        store.pop(transaction)
+        session.level -= 1
+        if not session.level:
+            self._finish(session)
+        if store.removable:
+            self._clean_quietly()
+
+    @staticmethod
+    def _finish(session: Writer) -> None:
+        session.level = session.logged_level = 0
+        session.transaction = None
+        session.begin_position = LGPOS_MIN
+
+    def discard(self, session: Writer) -> None:
+        """Forget an open transaction without undoing it: the instance ends in a state that recovery will put right."""
+        if session.transaction is not None:
+            self._finish(session)
+
+    def _undo(self, session: Writer, version: Version) -> None:
+        if version.oper == OPER_ACTION:
+            if version.undo is not None:
+                version.undo()
+            return
+        if version.oper in _UNLOGGED:
+            return
+        assert version.chain is not None
+        owner: TreeOwner = version.chain.tree.owner
+        if owner.logged and version.oper in (OPER_REPLACE, OPER_FLAG_DELETE) and not version.image_logged:
+            self._log_image(version, owner.page_of(version))
+        owner.undo(session, version)
+
+    def oldest_begin(self) -> Lgpos | None:
+        """The position of the oldest Begin0 whose transaction is open: the checkpoint may not pass it."""
+        logged = [session.begin_position for session in self.instance.all_sessions() if session.logged_level]
+        if self.cleaner.logged_level:
+            logged.append(self.cleaner.begin_position)
+        return min(logged, default=None)
+
+    # -- what goes into the log before a page goes to disk -------------------------------------------------------------
+
+    def log_undo_info(self, dbid: int, page: PageImage) -> None:
+        """Before a page is written: log what undo will need of it and redo can no longer find on it."""
+        for version in self._images_on(dbid, page):
+            if not version.image_logged:
+                self._log_image(version, page.pgno)
+
+    def reserved_space(self, dbid: int, page: PageImage, *, beside: tuple[bytes, bytes] | None = None) -> int:
+        """Bytes of a page that must stay free, so that every open replace on it can be undone where it is.
+
+        The node with the bookmark `beside` (key, data) is not counted.
+        """
+        longest: dict[tuple[bytes, bytes], int] = {}
+        for version in self._images_on(dbid, page):
+            chain = version.chain
+            if version.oper == OPER_REPLACE and chain is not None and (chain.key, chain.data) != beside:
+                bookmark = (chain.key, chain.data)
+                longest[bookmark] = max(longest.get(bookmark, 0), len(version.before))
+        reserved = 0
+        for (key, data), size in longest.items():
+            line, exact = page.seek(key, data or None)
+            if exact:
+                reserved += max(0, size - len(page.value(line)))
+        return reserved
+
+    def _images_on(self, dbid: int, page: PageImage) -> Iterable[Version]:
+        """The open replaces and flag-deletes of the nodes on a page."""
+        tree = self.store.known_tree(dbid, page.objid)
+        if tree is None or not tree.open_images or not page.is_leaf:
+            return ()
+        if len(tree.open_images) <= page.line_count:
+            return [version for version in tree.open_images.values() if _is_on(tree, version, page)]
+        unique = tree.unique
+        nodes = ((page.key(line), b"" if unique else page.value(line)) for line in range(page.line_count))
+        return self.store.images_on(dbid, tree.objid, nodes)
+
+    def _log_image(self, version: Version, pgno: int) -> None:
+        chain = version.chain
+        assert chain is not None
+        tree = chain.tree
+        transaction = version.transaction
+        owner: TreeOwner = tree.owner
+        self.instance.append(
+            UndoInfo(
+                transaction.owner.procid,
+                tree.dbid,
+                pgno,
+                -1,
+                -1,
+                transaction.begin0,
+                transaction.level_of(version),
+                0,
+                kinds.UNIQUE if tree.unique else 0,
+                version.rceid,
+                owner.root,
+                tree.objid,
+                chain.key,
+                chain.data,
+                version.oper,
+                len(version.before),
+                0,
+                version.before,
+            )
+        )
+        version.image_logged = True
+
+    # -- clean-up -----------------------------------------------------------------------------------------------------
+
+    def clean(self) -> int:
+        """Remove the nodes that nobody can see any more, and make the calls that waited for that; how many there were.
+
+        It is a transaction of its own, without versions. What fails is tried again at the next clean-up.
+        """
+        store = self.store
+        store.collect()
+        if self._cleaning or not store.removable:
+            return 0
+        nodes, calls = store.take_removable()
+        writer = self.cleaner
+        writer.level = 1
+        writer.trx_begin0 = store.next_id()
+        self._cleaning = True
+        done = 0
+        try:
+            for owner, key, data in nodes:
+                owner.remove(writer, key, data)
+                done += 1
+            for call in calls:
+                call(writer)
+                done += 1
+        finally:
+            self._cleaning = False
+            for owner, key, data in nodes[done:]:
+                store.may_remove(owner.dbid, owner.objid, key, data, owner)
+            for call in calls[max(0, done - len(nodes)) :]:
+                store.call_when_clean(call)
+            if writer.logged_level and not self.instance.log_failed:
+                self.instance.append(Commit0(writer.procid, 0, store.next_id()))
+            self._finish(writer)
+        return done
+
+    def _clean_quietly(self) -> None:
+        """A clean-up that nobody asked for: what it meets is not the caller's business, a dead log is known to the instance."""
+        try:
+            self.clean()
+        except JetError:
+            return
+
+    def forget_database(self, dbid: int) -> None:
+        """Clean up what is left of a database that is about to be detached, then forget it."""
+        self.clean()
+        self.store.forget_database(dbid)
+
+    # -- durability ---------------------------------------------------------------------------------------------------
+
+    def wait(self, position: Lgpos) -> None:
+        """Return when the commit at `position` is durable; several threads share one write."""
+        self.instance.flush_log(position)
+        self.notify()
+
+    def leave_lazy(self, position: Lgpos, milliseconds: int) -> None:
+        """Nobody waits for the commit at `position`; with a delay it becomes durable by then all the same."""
+        with self.instance.lock:
+            self._lazy = max(self._lazy, position)
+            if milliseconds and self._timer is None:
+                self._timer = threading.Timer(milliseconds / 1000, self._flush_late)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _flush_late(self) -> None:
+        with self.instance.lock:
+            self._timer = None
+            position = self._lazy
+        if position == LGPOS_MIN or self.instance.terminating or self.instance.log_failed:
+            return
+        try:
+            self.wait(position)
+        except JetError:
+            return  # a dead log makes the instance unavailable; the next call says so
+
+    def notify(self) -> None:
+        """Tell JET_paramDurableCommitCallback of the newest commit that nobody waited for, once it is durable."""
+        with self.instance.lock:
+            position = self._lazy
+            if position == LGPOS_MIN or not self.instance.log.is_durable(position):
+                return
+            self._lazy = LGPOS_MIN
+        callback: Callable[..., object] | None = self.instance.parameters.callback(params.JET_paramDurableCommitCallback)
+        if callback is not None:
+            callback(self.instance.handle, self.instance.log.signature, commit_number(position), 0)
+
+    def stop(self) -> None:
+        """No late flush any more."""
+        with self.instance.lock:
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+
+def commit_number(position: Lgpos) -> int:
+    """The number of a commit: its log position as one integer; 0 where nothing was logged."""
+    return position.generation << 32 | position.isec << 16 | position.ib
+
+
+def _is_on(tree: TreeVersions, version: Version, page: PageImage) -> bool:
+    chain = version.chain
+    return chain is not None and page.seek(chain.key, None if tree.unique else chain.data)[1]

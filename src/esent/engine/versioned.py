@@ -1,0 +1,501 @@
+"""Trees as transactions see them: the one way in which records, index entries, long values and the catalogue are read and changed.
+
+Rules: `reference/records-and-indexes.md` 7.4 - 7.6. The pages hold the newest state, deleted nodes included; the version store says
+which of it a session sees. In a transaction that is what was committed when it began and its own changes, outside of one what is
+committed now. A change needs a transaction (`Session.implicit_transaction`), and meets those of others at once: the first writer wins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from esent.constants import codes
+from esent.engine.transactions import Writer
+from esent.errors import JetError, jet_error
+from esent.pages.edit import NODE_DELETED
+from esent.versions.store import (
+    OPER_DELTA,
+    OPER_DELTA64,
+    OPER_FLAG_DELETE,
+    OPER_INSERT,
+    OPER_READ_LOCK,
+    OPER_REPLACE,
+    OPER_WRITE_LOCK,
+    VERSION_OVERHEAD,
+    Chain,
+    Transaction,
+    Version,
+    in_conflict,
+    view,
+)
+
+if TYPE_CHECKING:
+    from esent.engine.instance import Instance
+    from esent.engine.session import Session
+
+DELTA_OPERS = {4: OPER_DELTA, 8: OPER_DELTA64}
+
+
+class Node(Protocol):
+    """A node of a tree, as it is on its page; `flags` as of `pages.edit`."""
+
+    key: bytes
+    data: bytes
+    flags: int
+
+
+class NodeTree(Protocol):
+    """The nodes of a tree without versions. A `data` bookmark counts in trees that are not unique only."""
+
+    def find(self, key: bytes, data: bytes | None = None) -> Node | None: ...
+    def first(self) -> Node | None: ...
+    def last(self) -> Node | None: ...
+    def next(self, node: Node) -> Node | None: ...
+    def previous(self, node: Node) -> Node | None: ...
+    def seek_ge(self, key: bytes, data: bytes = b"") -> Node | None: ...
+    def seek_lt(self, key: bytes, data: bytes = b"") -> Node | None: ...
+    def insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> None: ...
+    def flag_insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> None: ...
+    def flag_insert_and_replace(
+        self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0, rceid_replace: int = 0
+    ) -> None: ...
+    def replace(self, writer: Writer, key: bytes, data_bookmark: bytes, new_data: bytes, *, rceid: int = 0) -> None: ...
+    def flag_delete(self, writer: Writer, key: bytes, data_bookmark: bytes, *, rceid: int = 0) -> None: ...
+    def delete(self, writer: Writer, key: bytes, data_bookmark: bytes) -> None: ...
+    def delta(
+        self, writer: Writer, key: bytes, data_bookmark: bytes, offset: int, delta: int, size: int, *, rceid: int = 0
+    ) -> None: ...
+    def undo(self, writer: Writer, version: Version, key: bytes, data_bookmark: bytes) -> None: ...
+    def page_of(self, key: bytes, data_bookmark: bytes) -> int: ...
+
+
+class TreeHome(Protocol):
+    """The database a tree is in."""
+
+    instance: Instance
+    dbid: int
+    logged: bool
+
+    def nodes(self, objid: int, root: int, *, unique: bool) -> NodeTree:
+        """The nodes of the tree with a root page."""
+
+
+class VersionedTree:
+    """One tree of a database. `unique`: its nodes are known by key, else by key and data.
+
+    With `versioned` off (temporary tables) changes are final at once, and everybody sees them.
+    """
+
+    def __init__(self, database: TreeHome, objid: int, root: int, unique: bool, *, versioned: bool = True) -> None:
+        self.database = database
+        self.instance = database.instance
+        self.objid = objid
+        self.root = root
+        self.unique = unique
+        self.versioned = versioned
+        self.nodes = database.nodes(objid, root, unique=unique)
+        self.store = self.instance.transactions.store
+        self.versions = self.store.tree(database.dbid, objid, self, unique=unique)
+
+    @property
+    def dbid(self) -> int:
+        return self.database.dbid
+
+    @property
+    def logged(self) -> bool:
+        return self.database.logged
+
+    # -- changes ------------------------------------------------------------------------------------------------------
+
+    def insert(self, session: Session, key: bytes, data: bytes, *, versioned: bool = True) -> None:
+        """Insert a node. JET_errKeyDuplicate where there is one, also one the session does not see, or was one until after
+        the session's snapshot.
+
+        Without `versioned` it cannot be rolled back and everybody sees it at once.
+        """
+        with self.instance.lock:
+            transaction = self._begin_change(session)
+            node = self.nodes.find(key, None if self.unique else data)
+            versioned &= self.versioned
+            if node is not None:
+                deleted = bool(node.flags & NODE_DELETED)
+                if not deleted or self._conflicts(transaction, OPER_INSERT, node.key, node.data):
+                    raise self._refusal(codes.JET_errKeyDuplicate, "inserting a node whose key is taken")
+            bookmark = b"" if self.unique else data
+            before = node.data if node is not None and self.unique else b""
+            self._require_room(transaction, key, bookmark, len(before))
+            rceid = self.store.next_rceid() if versioned else 0
+            second = self.store.next_rceid() if versioned and node is not None and self.unique else 0
+            self._log_begin(session)
+            if node is None:
+                self.nodes.insert(session, key, data, rceid=rceid)
+            elif self.unique:
+                self.nodes.flag_insert_and_replace(session, key, data, rceid=rceid, rceid_replace=second)
+            else:
+                self.nodes.flag_insert(session, key, data, rceid=rceid)
+            if transaction is not None and rceid:
+                self.store.add(transaction, self.versions, OPER_INSERT, key, bookmark, rceid=rceid)
+                if second:
+                    self.store.add(transaction, self.versions, OPER_REPLACE, key, bookmark, rceid=second, before=before)
+
+    def replace(self, session: Session, key: bytes, old_data_bookmark: bytes, new_data: bytes) -> None:
+        """Give a node other data. JET_errRecordDeleted where the session sees no such node, JET_errWriteConflict.
+
+        In a tree that is not unique the data is what the node is known by: one is deleted, another inserted.
+        """
+        with self.instance.lock:
+            if not self.unique:
+                self.delete(session, key, old_data_bookmark)
+                self.insert(session, key, new_data)
+                return
+            transaction = self._begin_change(session)
+            node = self._changeable(session, transaction, OPER_REPLACE, key, b"")
+            before = node.data
+            self._require_room(transaction, key, b"", len(before))
+            rceid = self.store.next_rceid() if self.versioned else 0
+            self._log_begin(session)
+            self.nodes.replace(session, key, b"", new_data, rceid=rceid)
+            if transaction is not None and rceid:
+                self.store.add(transaction, self.versions, OPER_REPLACE, key, b"", rceid=rceid, before=before)
+
+    def delete(self, session: Session, key: bytes, data_bookmark: bytes = b"") -> None:
+        """Delete a node. JET_errRecordDeleted where the session sees no such node, JET_errWriteConflict."""
+        with self.instance.lock:
+            transaction = self._begin_change(session)
+            bookmark = b"" if self.unique else data_bookmark
+            self._changeable(session, transaction, OPER_FLAG_DELETE, key, bookmark)
+            self._require_room(transaction, key, bookmark, 0)
+            self._log_begin(session)
+            if transaction is None or not self.versioned:
+                self.nodes.delete(session, key, bookmark)
+                self.store.epoch += 1
+                return
+            rceid = self.store.next_rceid()
+            self.nodes.flag_delete(session, key, bookmark, rceid=rceid)
+            self.store.add(transaction, self.versions, OPER_FLAG_DELETE, key, bookmark, rceid=rceid)
+
+    def delta(
+        self,
+        session: Session,
+        key: bytes,
+        offset: int,
+        delta: int,
+        size: int,
+        *,
+        data_bookmark: bytes = b"",
+        versioned: bool = True,
+    ) -> int:
+        """Add to the counter of `size` (4, 8) bytes at `offset` of a node's data; the unsigned value on the page before.
+
+        Deltas of several sessions go together; any other open change by another session is JET_errWriteConflict. A node that
+        this transaction has deleted still takes deltas. Without `versioned` it cannot be rolled back.
+        """
+        with self.instance.lock:
+            transaction = self._begin_change(session)
+            bookmark = b"" if self.unique else data_bookmark
+            oper = DELTA_OPERS[size]
+            node = self.nodes.find(key, None if self.unique else bookmark)
+            if node is None:
+                raise self._refusal(codes.JET_errRecordDeleted, "adding to a node that is gone")
+            if self._conflicts(transaction, oper, key, bookmark):
+                raise self._refusal(codes.JET_errWriteConflict, "adding to a node that another session has changed")
+            if node.flags & NODE_DELETED and not self._has_own(transaction, key, bookmark):
+                raise self._refusal(codes.JET_errRecordDeleted, "adding to a node that is deleted")
+            if not 0 <= offset <= len(node.data) - size:
+                raise self._refusal(codes.JET_errInvalidParameter, f"no counter of {size} bytes at offset {offset}")
+            old = int.from_bytes(node.data[offset : offset + size], "little")
+            versioned &= self.versioned
+            self._require_room(transaction, key, bookmark, 0)
+            rceid = self.store.next_rceid() if versioned else 0
+            self._log_begin(session)
+            self.nodes.delta(session, key, bookmark, offset, delta, size, rceid=rceid)
+            self.store.epoch += 1
+            if transaction is not None and rceid:
+                self.store.add(transaction, self.versions, oper, key, bookmark, rceid=rceid, offset=offset, delta=delta)
+            return old
+
+    def lock(self, session: Session, key: bytes, data_bookmark: bytes = b"", *, write: bool) -> None:
+        """Keep a node as it is until the outermost transaction ends: a write lock for this session, a read lock for all.
+
+        JET_errRecordDeleted where the session sees no such node, JET_errWriteConflict where another session may not have it so.
+        """
+        with self.instance.lock:
+            transaction = self._begin_change(session)
+            bookmark = b"" if self.unique else data_bookmark
+            oper = OPER_WRITE_LOCK if write else OPER_READ_LOCK
+            self._changeable(session, transaction, oper, key, bookmark)
+            if transaction is not None:
+                self._require_room(transaction, key, bookmark, 0)
+                self.store.add(transaction, self.versions, oper, key, bookmark)
+
+    def _begin_change(self, session: Session) -> Transaction | None:
+        session.require_writable()
+        return session.open_transaction() if self.versioned else session.transaction
+
+    def _log_begin(self, session: Session) -> None:
+        if self.logged:
+            session.log_begin()
+
+    def _require_room(self, transaction: Transaction | None, key: bytes, data: bytes, image: int) -> None:
+        if transaction is not None:
+            self.store.require_room(2 * (VERSION_OVERHEAD + len(key) + len(data)) + image)
+
+    def _conflicts(self, transaction: Transaction | None, oper: int, key: bytes, data: bytes) -> bool:
+        return transaction is not None and in_conflict(self.versions.chain(key, data), oper, transaction)
+
+    def _has_own(self, transaction: Transaction | None, key: bytes, data: bytes) -> bool:
+        chain = self.versions.chain(key, data)
+        return chain is not None and any(version.transaction is transaction for version in chain.versions)
+
+    def _changeable(self, session: Session, transaction: Transaction | None, oper: int, key: bytes, data: bytes) -> Node:
+        """The node, which the session sees and nobody else has changed."""
+        node = self.nodes.find(key, None if self.unique else data)
+        if node is None or self.visible_data(session, node) is None:
+            raise self._refusal(codes.JET_errRecordDeleted, "changing a node that is deleted")
+        if self._conflicts(transaction, oper, key, data):
+            raise self._refusal(codes.JET_errWriteConflict, "changing a node that another session has changed")
+        return node
+
+    def _refusal(self, code: int, what: str) -> JetError:
+        return jet_error(code, f"{what}, in tree {self.objid}")
+
+    # -- what roll-back and clean-up ask for -----------------------------------------------------------------------------
+
+    def undo(self, writer: Writer, version: Version) -> None:
+        """Take a version's change off its page."""
+        chain = _chain(version)
+        self.nodes.undo(writer, version, chain.key, chain.data)
+
+    def page_of(self, version: Version) -> int:
+        chain = _chain(version)
+        return self.nodes.page_of(chain.key, chain.data)
+
+    def remove(self, writer: Writer, key: bytes, data: bytes) -> None:
+        """Remove a node for good if it is still deleted and nobody has a version of it."""
+        node = self.nodes.find(key, None if self.unique else data)
+        if node is None or not node.flags & NODE_DELETED or self.versions.chain(key, data) is not None:
+            return
+        if self.logged:
+            writer.log_begin()
+        self.nodes.delete(writer, key, data)
+        self.store.epoch += 1
+
+    def forget(self) -> None:
+        """The tree is being freed: nothing of it has to be cleaned up any more."""
+        self.store.forget_tree(self.dbid, self.objid)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def visible_data(self, session: Session, node: Node) -> bytes | None:
+        """The data of a node as the session sees it; None where it sees no such node."""
+        deleted = bool(node.flags & NODE_DELETED)
+        if not self.versions.chains:
+            return None if deleted else node.data
+        return view(self.versions.chain(node.key, node.data), node.data, session.transaction, deleted=deleted)
+
+    def get(self, session: Session, key: bytes) -> bytes | None:
+        """The data of the (first) node with a key that the session sees, or None."""
+        with self.instance.lock:
+            if self.unique:
+                node = self.nodes.find(key)
+                return None if node is None else self.visible_data(session, node)
+            cursor = self.cursor(session)
+            return cursor.data if cursor.seek(key, "eq") else None
+
+    def visible(self, session: Session, key: bytes, data: bytes = b"") -> bool:
+        """Whether the session sees the node with that bookmark."""
+        with self.instance.lock:
+            node = self.nodes.find(key, None if self.unique else data)
+            return node is not None and self.visible_data(session, node) is not None
+
+    def changed_since(self, session: Session, key: bytes, data: bytes = b"") -> bool:
+        """Whether a write to the node would conflict now: another session has changed it since the snapshot."""
+        with self.instance.lock:
+            return self._conflicts(session.transaction, OPER_REPLACE, key, b"" if self.unique else data)
+
+    def cursor(self, session: Session) -> VersionedCursor:
+        """A cursor that is nowhere yet."""
+        return VersionedCursor(self, session)
+
+
+class VersionedCursor:
+    """A place among the nodes of a tree that a session sees.
+
+    It is a bookmark: splits, deletes and clean-up, by whomever, do not disturb it. When a seek or a move finds nothing the cursor
+    is behind the last or before the first node, or, after a seek for an equal key, at the place where it would be.
+    """
+
+    def __init__(self, tree: VersionedTree, session: Session) -> None:
+        self.tree = tree
+        self.session = session
+        self._nodes = tree.nodes
+        self._node: Node | None = None  # a hint where the bookmark is
+        self._key = b""
+        self._data_bookmark = b""
+        self._side = 0  # -1: before the first node, 1: behind the last
+        self._on = False  # whether the bookmark is that of a node; else it is a place between nodes
+        self._set = False
+        self._data: bytes | None = None
+        self._epoch = -1
+
+    # -- where it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def on_entry(self) -> bool:
+        """Whether it was put on a node, though that may be deleted by now."""
+        return self._on
+
+    @property
+    def key(self) -> bytes:
+        """Key of the node it is on. JET_errNoCurrentRecord where it is on none."""
+        self._require_on()
+        return self._key
+
+    @property
+    def data(self) -> bytes:
+        """Data of the node as the session sees it now. JET_errRecordDeleted where it does not see it any more."""
+        found = self._current()
+        if found is None:
+            raise jet_error(codes.JET_errRecordDeleted, f"reading a deleted node of tree {self.tree.objid}")
+        return found
+
+    @property
+    def data_bookmark(self) -> bytes:
+        """What belongs to the bookmark beside the key; empty where the tree is unique."""
+        self._require_on()
+        return self._data_bookmark
+
+    @property
+    def exists_now(self) -> bool:
+        """Whether the session sees the node it is on."""
+        return self._on and self._current() is not None
+
+    def _require_on(self) -> None:
+        if not self._on:
+            raise jet_error(codes.JET_errNoCurrentRecord, f"the cursor is on no node of tree {self.tree.objid}")
+
+    def _current(self) -> bytes | None:
+        self._require_on()
+        tree = self.tree
+        with tree.instance.lock:
+            if self._epoch != tree.store.epoch:
+                node = self._nodes.find(self._key, None if tree.unique else self._data_bookmark)
+                self._node = node
+                self._data = None if node is None else tree.visible_data(self.session, node)
+                self._epoch = tree.store.epoch
+            return self._data
+
+    # -- moving ---------------------------------------------------------------------------------------------------------
+
+    def first(self) -> bool:
+        """To the first node. False where there is none."""
+        with self.tree.instance.lock:
+            return self._forward(self._nodes.first())
+
+    def last(self) -> bool:
+        """To the last node. False where there is none."""
+        with self.tree.instance.lock:
+            return self._backward(self._nodes.last())
+
+    def next(self) -> bool:
+        """To the next node (from nowhere: the first). False at the end; then it is behind the last one."""
+        with self.tree.instance.lock:
+            if self._side > 0:
+                return False
+            if self._side < 0 or not self._set:
+                return self._forward(self._nodes.first())
+            node = self._here()
+            if node is not None:
+                return self._forward(self._nodes.next(node))
+            return self._forward(self._nodes.seek_ge(*self._just_behind(self._key, self._data_bookmark, on=self._on)))
+
+    def previous(self) -> bool:
+        """To the node before (from nowhere: the last). False at the begin; then it is before the first one."""
+        with self.tree.instance.lock:
+            if self._side < 0:
+                return False
+            if self._side > 0 or not self._set:
+                return self._backward(self._nodes.last())
+            node = self._here()
+            if node is not None:
+                return self._backward(self._nodes.previous(node))
+            return self._backward(self._nodes.seek_lt(self._key, self._data_bookmark))
+
+    def seek(self, key: bytes, mode: str, data: bytes | None = None) -> bool:
+        """To the last node with a key "lt" or "le", the first with one "eq", "ge" or "gt"; whether there is one.
+
+        With `data` (trees that are not unique) it is key and data together that are compared.
+        """
+        tree = self.tree
+        nodes = self._nodes
+        whole = data is None or tree.unique
+        bookmark = b"" if data is None or tree.unique else data
+        behind = (key + b"\0", b"") if whole else (key, bookmark + b"\0")
+        with tree.instance.lock:
+            if mode == "lt":
+                return self._backward(nodes.seek_lt(key, bookmark))
+            if mode == "le":
+                return self._backward(nodes.seek_lt(*behind))
+            if mode == "gt":
+                return self._forward(nodes.seek_ge(*behind))
+            found = self._forward(nodes.seek_ge(key, bookmark))
+            if mode == "ge":
+                return found
+            if mode != "eq":
+                raise ValueError(f"{mode!r} is not a way to seek")
+            if found and self._key == key and (whole or self._data_bookmark == bookmark):
+                return True
+            self._place(key, bookmark, on=False)
+            return False
+
+    def _just_behind(self, key: bytes, data: bytes, *, on: bool) -> tuple[bytes, bytes]:
+        if not on:
+            return key, data
+        return (key + b"\0", b"") if self.tree.unique else (key, data + b"\0")
+
+    def _here(self) -> Node | None:
+        """The node it was put on, as a place to move from."""
+        return self._node if self._on and self._epoch == self.tree.store.epoch else None
+
+    def _place(self, key: bytes, data: bytes, *, on: bool) -> None:
+        self._key = key
+        self._data_bookmark = data
+        self._on = on
+        self._set = True
+        self._side = 0
+        self._node = None
+        self._epoch = -1
+
+    def _settle(self, node: Node, data: bytes) -> bool:
+        self._place(node.key, b"" if self.tree.unique else node.data, on=True)
+        self._node = node
+        self._data = data
+        self._epoch = self.tree.store.epoch
+        return True
+
+    def _forward(self, node: Node | None) -> bool:
+        """To the first visible node from `node` on."""
+        while node is not None:
+            data = self.tree.visible_data(self.session, node)
+            if data is not None:
+                return self._settle(node, data)
+            node = self._nodes.next(node)
+        self._place(b"", b"", on=False)
+        self._side = 1
+        return False
+
+    def _backward(self, node: Node | None) -> bool:
+        """To the last visible node up to `node`."""
+        while node is not None:
+            data = self.tree.visible_data(self.session, node)
+            if data is not None:
+                return self._settle(node, data)
+            node = self._nodes.previous(node)
+        self._place(b"", b"", on=False)
+        self._side = -1
+        return False
+
+
+def _chain(version: Version) -> Chain:
+    assert version.chain is not None
+    return version.chain

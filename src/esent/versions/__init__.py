@@ -1,0 +1,1 @@
+"""The version store: which state of a node a transaction sees, who may change it, and what undoes a change."""
