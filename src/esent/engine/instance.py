@@ -221,7 +221,7 @@ class Instance:
             session.close(undo=undo)
         if undo:
             with self.lock:
-                self.transactions.clean()
+                self.transactions.clean_quietly()
         log = self._log
         if log is None:
             if not dirty:

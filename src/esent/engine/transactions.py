@@ -2,7 +2,7 @@
 
 Rules: `reference/log-and-recovery.md` 4.8, 4.9, 8.4. Nothing is logged before the first change: `Writer.log_begin` then logs
 all levels that are open. A roll-back takes its versions off the pages newest first, each with its Undo record, so that redo and
-undo of a recovery meet the same steps. All of it happens with the lock of the instance held; only waiting for the disk does not.
+undo of a recovery meet the same steps. It all happens with the lock of the instance held; only waiting for the disk does not.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class Transactions:
         store.commit(transaction, commit0)
         self._finish(session)
         if store.removable >= CLEAN_AT:
-            self._clean_quietly()
+            self.clean_quietly()
         return position
 
     def roll_back_level(self, session: Writer) -> None:
@@ -195,7 +195,7 @@ class Transactions:
         if not session.level:
             self._finish(session)
         if store.removable:
-            self._clean_quietly()
+            self.clean_quietly()
 
     @staticmethod
     def _finish(session: Writer) -> None:
@@ -330,7 +330,7 @@ class Transactions:
             self._finish(writer)
         return done
 
-    def _clean_quietly(self) -> None:
+    def clean_quietly(self) -> None:
         """A clean-up that nobody asked for: what it meets is not the caller's business, a dead log is known to the instance."""
         try:
             self.clean()

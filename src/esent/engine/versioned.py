@@ -1,8 +1,9 @@
-"""Trees as transactions see them: the one way in which records, index entries, long values and the catalogue are read and changed.
+"""Trees as transactions see them: the one way in which records, index entries, long values and the catalogue are changed.
 
-Rules: `reference/records-and-indexes.md` 7.4 - 7.6. The pages hold the newest state, deleted nodes included; the version store says
-which of it a session sees. In a transaction that is what was committed when it began and its own changes, outside of one what is
-committed now. A change needs a transaction (`Session.implicit_transaction`), and meets those of others at once: the first writer wins.
+Rules: `reference/records-and-indexes.md` 7.4 - 7.6. The pages hold the newest state, deleted nodes included; the version store
+says which of it a session sees. In a transaction that is what was committed when it began and its own changes, outside of one
+what is committed now. A change needs a transaction (`Session.implicit_transaction`), and meets those of others at once: the
+first writer wins.
 """
 
 from __future__ import annotations
@@ -321,8 +322,8 @@ class VersionedTree:
 class VersionedCursor:
     """A place among the nodes of a tree that a session sees.
 
-    It is a bookmark: splits, deletes and clean-up, by whomever, do not disturb it. When a seek or a move finds nothing the cursor
-    is behind the last or before the first node, or, after a seek for an equal key, at the place where it would be.
+    It is a bookmark: splits, deletes and clean-up, by whomever, do not disturb it. When a seek or a move finds nothing the
+    cursor is behind the last or before the first node, or, after a seek for an equal key, at the place where it would be.
     """
 
     def __init__(self, tree: VersionedTree, session: Session) -> None:

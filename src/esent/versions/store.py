@@ -1,7 +1,7 @@
 """Versions of nodes: snapshots, conflicts, commuting counters, savepoints and clean-up, all in memory.
 
-Rules: `reference/records-and-indexes.md` 7.4 - 7.6. A page holds the newest state of each node; what it was before is reached by
-taking the versions off again, newest first. Nodes are known by bookmark: key, and data too where the tree is not unique.
+Rules: `reference/records-and-indexes.md` 7.4 - 7.6. A page holds the newest state of each node; what it was before is reached
+by taking the versions off again, newest first. Nodes are known by bookmark: key, and data too where the tree is not unique.
 
 | oper | made by             | taking it off                                  |
 |------|---------------------|------------------------------------------------|
