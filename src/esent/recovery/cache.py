@@ -7,34 +7,39 @@ missing because a later shrink took it away; once that range has passed, neither
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from esent.constants import codes
 from esent.errors import JetError, jet_error
+from esent.pages.cache import CachedPage
 from esent.pages.database_file import DatabaseFile
-from esent.pages.edit import PAGE_FLUSH_TYPE, PAGE_SCRUBBED, MutablePage
+from esent.pages.edit import PAGE_FLUSH_TYPE, PAGE_SCRUBBED
 from esent.pages.header import DatabaseState
 from esent.pages.primitives import LGPOS_MIN, Lgpos, Signature
-from esent.recovery.sessions import Version
 
 DBTIME_LIMIT = 1 << 62
 _ABSENT = frozenset({codes.JET_errPageNotInitialized, codes.JET_errFileIOBeyondEOF})
-_NEXT_FLUSH_TYPE = {0: 0x8000, 0x8000: 0x10000, 0x10000: 0x18000, 0x18000: 0x8000}
+NEXT_FLUSH_TYPE = {0: 0x8000, 0x8000: 0x10000, 0x10000: 0x18000, 0x18000: 0x8000}
 
 
-class CachedPage(MutablePage):
-    """A page in the cache. `generation`: of its last change; `pending`: versions whose UndoInfo must precede it to disk."""
+class RedoPages(Protocol):
+    """What redo of splits, merges and new trees works on: a database being recovered, or one that is written live."""
 
-    __slots__ = ("dirty", "generation", "pending")
-    dirty: bool
-    generation: int
-    pending: list[Version]
+    page_size: int
 
-    @classmethod
-    def of(cls, data: bytes, pgno: int) -> CachedPage:
-        page = cls(data, pgno)
-        page.dirty = False
-        page.generation = 0
-        page.pending = []
-        return page
+    def for_redo(self, pgno: int, dbtime: int, before: int) -> CachedPage | None:
+        """The page, if the record has to be applied to it."""
+        ...
+
+    def needs_new(self, pgno: int, dbtime: int) -> bool:
+        """Whether a page that a record takes into use has to be made."""
+        ...
+
+    def new_page(self, pgno: int, objid: int, flags: int, dbtime: int, generation: int) -> CachedPage: ...
+
+    def touch(self, page: CachedPage, dbtime: int, generation: int) -> None:
+        """The page now holds the change of a record."""
+        ...
 
 
 class RecoveredDatabase:
@@ -115,10 +120,9 @@ class RecoveredDatabase:
 
     def new_page(self, pgno: int, objid: int, flags: int, dbtime: int, generation: int) -> CachedPage:
         """A fresh page in the place of whatever was there."""
-        page: CachedPage = CachedPage.initialise(self.page_size, pgno, objid, flags, dbtime)  # type: ignore[assignment]
+        page = CachedPage.made(self.page_size, pgno, objid, flags, dbtime)
         page.dirty = True
         page.generation = generation
-        page.pending = []
         self.absent.pop(pgno, None)
         self.pages[pgno] = page
         return page
@@ -172,7 +176,7 @@ class RecoveredDatabase:
         if not pages:
             return
         for page in pages:
-            page.flags = page.flags & ~PAGE_FLUSH_TYPE | _NEXT_FLUSH_TYPE[page.flags & PAGE_FLUSH_TYPE]
+            page.flags = page.flags & ~PAGE_FLUSH_TYPE | NEXT_FLUSH_TYPE[page.flags & PAGE_FLUSH_TYPE]
             self.file.write_page(page.pgno, bytes(page.data))
             page.dirty = False
         self.pages_written += len(pages)

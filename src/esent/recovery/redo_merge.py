@@ -18,8 +18,9 @@ from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.log import kinds
 from esent.log.records import Merge2, PageMove
+from esent.pages.cache import CachedPage
 from esent.pages.edit import NODE_DELETED
-from esent.recovery.cache import CachedPage, RecoveredDatabase
+from esent.recovery.cache import RedoPages
 from esent.recovery.images import restore_image
 from esent.recovery.redo_nodes import empty_page
 
@@ -32,7 +33,7 @@ def _contradiction(record: Merge2 | PageMove, what: str) -> JetError:
     return jet_error(codes.JET_errLogOperationInconsistentWithDatabase, f"merge: {what}", page=record.pgno)
 
 
-def redo_merge(db: RecoveredDatabase, generation: int, chain: list[Merge2]) -> None:
+def redo_merge(db: RedoPages, generation: int, chain: list[Merge2]) -> None:
     """Apply the whole chain, top level first."""
     leaf = chain[-1]
     for number, record in enumerate(chain[:-1]):
@@ -40,7 +41,7 @@ def redo_merge(db: RecoveredDatabase, generation: int, chain: list[Merge2]) -> N
     _redo_leaf(db, generation, leaf)
 
 
-def _redo_internal(db: RecoveredDatabase, generation: int, record: Merge2, leaf: Merge2, below: Merge2) -> None:
+def _redo_internal(db: RedoPages, generation: int, record: Merge2, leaf: Merge2, below: Merge2) -> None:
     page = db.for_redo(record.pgno, record.dbtime, record.dbtime_before)
     if page is None:
         return
@@ -65,14 +66,14 @@ def _redo_internal(db: RecoveredDatabase, generation: int, record: Merge2, leaf:
     db.touch(page, record.dbtime, generation)
 
 
-def _image(db: RecoveredDatabase, record: Merge2) -> CachedPage:
+def _image(db: RedoPages, record: Merge2) -> CachedPage:
     if not record.image:
         what = "the log has no image of the page that is merged"
         raise jet_error(codes.JET_errDatabaseBufferDependenciesCorrupted, what, page=record.pgno)
     return CachedPage.of(restore_image(record.image, record.image_flags, db.page_size, record.pgno), record.pgno)
 
 
-def _redo_leaf(db: RecoveredDatabase, generation: int, record: Merge2) -> None:
+def _redo_leaf(db: RedoPages, generation: int, record: Merge2) -> None:
     kind = record.merge_type
     if kind not in (*_RIGHT, *_LEFT, kinds.MERGE_EMPTY_PAGE):
         raise jet_error(codes.JET_errInvalidLoggedOperation, f"a merge of type {kind}", page=record.pgno)
@@ -125,7 +126,7 @@ def _move(record: Merge2, source: CachedPage, receiver: CachedPage) -> None:
     receiver.uncommitted_free = record.uncommitted_free_destination
 
 
-def redo_page_move(db: RecoveredDatabase, generation: int, record: PageMove) -> None:
+def redo_page_move(db: RedoPages, generation: int, record: PageMove) -> None:
     """The page goes to `pgno_dest`; siblings and parent follow, each by its own dbtime."""
     source = db.for_redo(record.pgno, record.dbtime, record.dbtime_before)
     if db.needs_new(record.pgno_dest, record.dbtime):

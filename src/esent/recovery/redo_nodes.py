@@ -29,6 +29,7 @@ from esent.log.records import (
     Undo,
     UndoInfo,
 )
+from esent.pages.cache import CachedPage
 from esent.pages.edit import (
     NODE_DELETED,
     NODE_VERSIONED,
@@ -38,7 +39,7 @@ from esent.pages.edit import (
     PAGE_SCRUBBED,
     MutablePage,
 )
-from esent.recovery.cache import CachedPage, RecoveredDatabase
+from esent.recovery.cache import RecoveredDatabase
 from esent.recovery.images import apply_difference
 from esent.recovery.sessions import Session, SessionTable, Version
 

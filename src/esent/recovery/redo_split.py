@@ -13,8 +13,9 @@ from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.log import kinds
 from esent.log.records import FlagInsertAndReplaceData, Insert, NodeRecord, Replace, Split2
+from esent.pages.cache import CachedPage
 from esent.pages.edit import NODE_DELETED, NODE_VERSIONED
-from esent.recovery.cache import CachedPage, RecoveredDatabase
+from esent.recovery.cache import RedoPages
 from esent.recovery.images import restore_image
 from esent.recovery.redo_nodes import inconsistent, make_image_version, make_insert_version
 from esent.recovery.sessions import Session, SessionTable
@@ -32,7 +33,7 @@ class _Level:
     operation: NodeRecord | None
 
 
-def image_of(record: Split2, db: RecoveredDatabase) -> CachedPage | None:
+def image_of(record: Split2, db: RedoPages) -> CachedPage | None:
     """The source page as it was before, from the record; None where it has no image."""
     if not record.image:
         return None
@@ -61,7 +62,7 @@ def _contradiction(record: Split2, what: str) -> JetError:
 
 
 def redo_split(
-    db: RecoveredDatabase,
+    db: RedoPages,
     sessions: SessionTable,
     session: Session,
     generation: int,
@@ -80,7 +81,7 @@ def redo_split(
             _redo_pointer(db, generation, record, child)
 
 
-def _redo_pointer(db: RecoveredDatabase, generation: int, record: Split2, child: Split2) -> None:
+def _redo_pointer(db: RedoPages, generation: int, record: Split2, child: Split2) -> None:
     """A level that does not split: the left page gets the new separator, the right one inherits the old pointer's key."""
     page = db.for_redo(record.pgno, record.dbtime, record.dbtime_before)
     if page is None:
@@ -121,7 +122,7 @@ def _fold(level: _Level, nodes: list[Node]) -> Node | None:
     return before
 
 
-def _redo_level(db: RecoveredDatabase, sessions: SessionTable, session: Session, generation: int, level: _Level) -> None:
+def _redo_level(db: RedoPages, sessions: SessionTable, session: Session, generation: int, level: _Level) -> None:
     record = level.record
     vertical = record.split_type == kinds.SPLIT_VERTICAL
     leaf = level.child is None
@@ -188,9 +189,7 @@ def _make_versions(
         raise inconsistent("a split cannot carry this operation", operation)
 
 
-def _make_new(
-    db: RecoveredDatabase, generation: int, record: Split2, nodes: list[Node], linked: bool, leaf: bool
-) -> CachedPage:
+def _make_new(db: RedoPages, generation: int, record: Split2, nodes: list[Node], linked: bool, leaf: bool) -> CachedPage:
     page = db.new_page(record.pgno_new, record.objid_fdp, record.new_page_flags, record.dbtime, generation)
     prefix = b""
     if record.line_prefix_new >= 0:

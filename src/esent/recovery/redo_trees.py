@@ -17,7 +17,7 @@ from typing import Any
 from esent.log import kinds
 from esent.log.records import ConvertFDP2, CreateMEFDP, CreateSEFDP, NewPage
 from esent.pages.edit import PAGE_LEAF, PAGE_NON_UNIQUE, PAGE_PRE_INIT, PAGE_ROOT, PAGE_SPACE_TREE
-from esent.recovery.cache import RecoveredDatabase
+from esent.recovery.cache import RedoPages
 from esent.recovery.sessions import Session, SessionTable
 
 _SPACE_HEADER = struct.Struct("<IIII")
@@ -37,7 +37,7 @@ def _class_flags(record: CreateMEFDP | CreateSEFDP | ConvertFDP2) -> int:
 
 
 def _extent_root(
-    db: RecoveredDatabase, pgno: int, objid: int, flags: int, dbtime: int, generation: int, extents: list[tuple[int, int]]
+    db: RedoPages, pgno: int, objid: int, flags: int, dbtime: int, generation: int, extents: list[tuple[int, int]]
 ) -> None:
     """The root of an extent tree with its first nodes: (last page, number of pages) in ascending order."""
     if not db.needs_new(pgno, dbtime):
@@ -48,9 +48,7 @@ def _extent_root(
         page.insert(line, 0, (last & 0xFFFFFFFF).to_bytes(4, "big"), count.to_bytes(4, "little"))
 
 
-def create_multiple(
-    db: RecoveredDatabase, sessions: SessionTable, session: Session, generation: int, record: CreateMEFDP
-) -> None:
+def create_multiple(db: RedoPages, sessions: SessionTable, session: Session, generation: int, record: CreateMEFDP) -> None:
     unique = bool(record.flags & kinds.UNIQUE)
     flags = _class_flags(record)
     if db.needs_new(record.pgno, record.dbtime):
@@ -65,9 +63,7 @@ def create_multiple(
     _extent_root(db, record.pgno_ae, record.objid_fdp, flags, record.dbtime, generation, available)
 
 
-def create_single(
-    db: RecoveredDatabase, sessions: SessionTable, session: Session, generation: int, record: CreateSEFDP
-) -> None:
+def create_single(db: RedoPages, sessions: SessionTable, session: Session, generation: int, record: CreateSEFDP) -> None:
     if not db.needs_new(record.pgno, record.dbtime):
         return
     root = db.new_page(record.pgno, record.objid_fdp, _class_flags(record) | PAGE_ROOT | PAGE_LEAF, record.dbtime, generation)
@@ -96,7 +92,7 @@ def free_runs(pgno_fdp: int, cpg_primary: int, bitmap: int) -> list[tuple[int, i
     return runs
 
 
-def convert(db: RecoveredDatabase, sessions: SessionTable, session: Session, generation: int, record: ConvertFDP2) -> None:
+def convert(db: RedoPages, sessions: SessionTable, session: Session, generation: int, record: ConvertFDP2) -> None:
     root = db.for_redo(record.pgno, record.dbtime, record.dbtime_before)
     if root is not None:
         header = root.external_header()
@@ -120,13 +116,13 @@ def convert(db: RecoveredDatabase, sessions: SessionTable, session: Session, gen
     _extent_root(db, record.pgno_ae, record.objid_fdp, flags, record.dbtime, generation, sorted(available))
 
 
-def new_page(db: RecoveredDatabase, generation: int, record: NewPage) -> None:
+def new_page(db: RedoPages, generation: int, record: NewPage) -> None:
     """A page is taken into use: pre-initialised and empty, until the record that fills it."""
     if db.needs_new(record.pgno, record.dbtime):
         db.new_page(record.pgno, record.objid, PAGE_PRE_INIT, record.dbtime, generation)
 
 
-HANDLERS: dict[int, Callable[[RecoveredDatabase, SessionTable, Session, int, Any], None]] = {
+HANDLERS: dict[int, Callable[[RedoPages, SessionTable, Session, int, Any], None]] = {
     kinds.CREATE_MEFDP: create_multiple,
     kinds.CREATE_SEFDP: create_single,
     kinds.CONVERT_FDP2: convert,

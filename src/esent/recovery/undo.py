@@ -12,8 +12,9 @@ from esent.log import kinds
 from esent.log.records import MacroAbort, RecoveryUndo2, Rollback, ShutDownMark, UndoInfo
 from esent.log.records import Undo as UndoRecord
 from esent.log.writer import LogStream
+from esent.pages.cache import CachedPage
 from esent.pages.primitives import LGPOS_MIN, Lgpos, LogTime
-from esent.recovery.cache import CachedPage, RecoveredDatabase
+from esent.recovery.cache import RecoveredDatabase
 from esent.recovery.redo import Redo
 from esent.recovery.redo_nodes import apply_undo
 from esent.recovery.sessions import Session, Version

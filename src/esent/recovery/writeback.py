@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from esent.pages.cache import CachedPage
 from esent.pages.header import DatabaseState
 from esent.pages.primitives import LogTime
-from esent.recovery.cache import CachedPage, RecoveredDatabase
+from esent.recovery.cache import RecoveredDatabase
 from esent.recovery.sessions import Version
 
 _GEN_MAX_REQUIRED_TIME = (0x620, 150, 0)
