@@ -353,6 +353,11 @@ class VersionedCursor:
         return self._key
 
     @property
+    def bookmark_key(self) -> bytes:
+        """Key of the place, whether a node is there or not."""
+        return self._key
+
+    @property
     def data(self) -> bytes:
         """Data of the node as the session sees it now. JET_errRecordDeleted where it does not see it any more."""
         found = self._current()
@@ -421,6 +426,10 @@ class VersionedCursor:
             if node is not None:
                 return self._backward(self._nodes.previous(node))
             return self._backward(self._nodes.seek_lt(self._key, self._data_bookmark))
+
+    def goto(self, key: bytes, data: bytes = b"", *, on: bool = True) -> None:
+        """Be on the bookmark of a node without looking whether there is one; without `on`, where it would be."""
+        self._place(key, b"" if self.tree.unique else data, on=on)
 
     def seek(self, key: bytes, mode: str, data: bytes | None = None) -> bool:
         """To the last node with a key "lt" or "le", the first with one "eq", "ge" or "gt"; whether there is one.

@@ -129,6 +129,11 @@ def _tagged_value(column: Tagged, small_page: bool) -> tuple[bytes, int]:
     return b"".join((bytes((header,)), struct.pack(f"<{count}H", *ends), *parts)), flags
 
 
+def tagged_value(column: Tagged, *, small_page: bool) -> tuple[bytes, int]:
+    """The stored bytes of a tagged column, header byte included, and the flag bits of its offset word."""
+    return _tagged_value(column, small_page)
+
+
 def encode_record(
     fixed: Sequence[bytes | None],
     sizes: Sequence[int],

@@ -1,0 +1,153 @@
+"""What cursors need to know of a table, worked out once: columns by id, limits of its records, how its keys are made.
+
+A `TableView` belongs to one state of a `catalog.objects.Table`. Numbers that all cursors of a table draw from (the next row of
+a sequential table, of an auto-increment column, of a long value) are in the `TableCounters` of the database.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+from esent.catalog.objects import Index, Table
+from esent.catalog.rows import key_definition
+from esent.constants import codes
+from esent.errors import jet_error
+from esent.pages.header import DatabaseHeader
+from esent.records.columns import (
+    FLAG_AUTOINCREMENT,
+    FLAG_DEFAULT,
+    FLAG_ESCROW,
+    FLAG_NOT_NULL,
+    FLAG_USER_DEFINED_DEFAULT,
+    FLAG_VERSION,
+    TEMPLATE_BIT,
+    Column,
+)
+from esent.records.encode import record_most
+from esent.records.keys import KeyDefinition, SortKey
+
+SMALL_PAGE_MAX = 8192
+INTRINSIC_MOST = 1023
+SEQUENTIAL_KEY_MOST = 4
+HEADERS_OF_LONGEST_VALUE = 4 + 4 + 1  # of the record, of the tagged array, of the value
+FIRST_UPDATE_WITH_WIDE_LIDS = (70, 160)
+
+
+def chunk_size(page_size: int) -> int:
+    """Plain bytes a chunk of a long value holds where the catalog says nothing."""
+    return page_size - (40 if page_size <= SMALL_PAGE_MAX else 80) - 42
+
+
+def lid_size(header: DatabaseHeader) -> int:
+    """Bytes of the ids that new long values get."""
+    return 8 if (header.update_major, header.update_minor) >= FIRST_UPDATE_WITH_WIDE_LIDS else 4
+
+
+class TableCounters:
+    """Numbers a table hands out: the next ones, None while they have to be found out."""
+
+    __slots__ = ("next_autoincrement", "next_lid", "next_row")
+
+    def __init__(self) -> None:
+        self.next_row: int | None = None
+        self.next_autoincrement: int | None = None
+        self.next_lid: int | None = None
+
+
+_counters: weakref.WeakKeyDictionary[object, dict[int, TableCounters]] = weakref.WeakKeyDictionary()
+
+
+def counters_of(database: object, objid: int) -> TableCounters:
+    """The counters of the table with this object id."""
+    tables = _counters.setdefault(database, {})
+    found = tables.get(objid)
+    if found is None:
+        found = tables[objid] = TableCounters()
+    return found
+
+
+def forget_counters(database: object, objid: int) -> None:
+    """A table is gone, or what it hands out is to be found out again."""
+    _counters.get(database, {}).pop(objid, None)
+
+
+class TableView:
+    """One state of a table. `sort_key` gives the collation of an index over Unicode text, None where there is none."""
+
+    def __init__(self, table: Table, page_size: int, sort_key: Callable[[Index], SortKey | None] | None = None) -> None:
+        self.table = table
+        self.page_size = page_size
+        self.small_page = page_size <= SMALL_PAGE_MAX
+        self.stamp = _stamp(table)
+        self.columns = {column.columnid: column for column in table.columns}
+        self.fixed = {column.fid: column for column in table.columns if column.is_fixed}
+        self.variable = {column.fid: column for column in table.columns if column.is_variable}
+        self.tagged = sorted((column for column in table.columns if column.is_tagged), key=self.tagged_order)
+        self.defaults = {column.columnid: value for column in table.columns if (value := column.default_value()) is not None}
+        self.default_fixed = max((fid for fid, column in self.fixed.items() if column.columnid in self.defaults), default=0)
+        self.default_variable = max((fid for fid, column in self.variable.items() if column.columnid in self.defaults), default=0)
+        self.has_default = any(
+            column.flags & (FLAG_DEFAULT | FLAG_USER_DEFINED_DEFAULT) and not column.flags & FLAG_ESCROW
+            for column in table.columns
+        )
+        self.autoincrement = next((c for c in table.columns if c.flags & FLAG_AUTOINCREMENT), None)
+        self.version = next((c for c in table.columns if c.flags & FLAG_VERSION), None)
+        self.required = [
+            column
+            for column in table.columns
+            if column.flags & (FLAG_NOT_NULL | FLAG_AUTOINCREMENT) and not column.flags & FLAG_DEFAULT
+        ]
+        self.primary = table.primary_index
+        self.secondary = [index for index in table.indexes if not index.is_primary]
+        self.record_most = record_most(page_size, SEQUENTIAL_KEY_MOST if self.primary is None else self.primary.key_most)
+        self.intrinsic_most = self.record_most - HEADERS_OF_LONGEST_VALUE
+        self.chunk = table.long_value_chunk or chunk_size(page_size)
+        self._sort_key = sort_key
+        self._definitions: dict[int, KeyDefinition] = {}
+
+    @property
+    def current(self) -> bool:
+        """False when columns or indexes of the table have been added or taken away since."""
+        return self.stamp == _stamp(self.table)
+
+    def column(self, columnid: object) -> Column:
+        """JET_errBadColumnId for what cannot be a column id, JET_errColumnNotFound where the table has no such column."""
+        if isinstance(columnid, int):
+            found = self.columns.get(columnid)
+            if found is not None:
+                return found
+            if self.table.is_template:
+                # A template's own columns are known by their plain ids too.
+                found = self.columns.get(columnid | TEMPLATE_BIT)
+                if found is not None:
+                    return found
+            fid = columnid & ~TEMPLATE_BIT
+            if 0 < fid <= 0xFFFF and columnid >= 0:
+                raise jet_error(codes.JET_errColumnNotFound, f"table {self.table.name} has no column {columnid:#x}")
+        raise jet_error(codes.JET_errBadColumnId, f"{columnid!r} is not the id of a column")
+
+    def tagged_order(self, column: Column) -> tuple[bool, int]:
+        """How tagged columns are ordered in a record: derived ones first, then by id."""
+        return not self.derived(column), column.fid
+
+    def derived(self, column: Column) -> bool:
+        """True if records mark the column with the derived bit."""
+        return self.table.is_derived and column.derived_bit
+
+    def definition(self, index: Index) -> KeyDefinition:
+        """How the keys of an index are made."""
+        found = self._definitions.get(id(index))
+        if found is None:
+            sort_key = self._sort_key(index) if self._sort_key is not None and index.is_localized else None
+            found = self._definitions[id(index)] = key_definition(self.table, index, sort_key)
+        return found
+
+    def index_columns(self, index: Index) -> set[int]:
+        """The columns that decide about the entries of an index."""
+        definition = self.definition(index)
+        return {segment.column for segment in definition.segments} | {column for column, _ in definition.conditions}
+
+
+def _stamp(table: Table) -> tuple[int, ...]:
+    return len(table.columns), len(table.indexes), table.root
