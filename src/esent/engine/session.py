@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from esent.constants import codes, grbits, params
 from esent.engine.handles import SessionHandle
@@ -65,6 +65,16 @@ def checked_commit_options(grbit: object) -> int:
     return int(grbit)
 
 
+class LevelObserver(Protocol):
+    """Told, with the lock of the instance held, when a transaction level of the session has ended."""
+
+    def committed(self, level: int) -> None:
+        """Level `level` is now part of the one around it, or of the database."""
+
+    def rolled_back(self, level: int) -> None:
+        """Everything done in level `level` is undone."""
+
+
 class Session(Writer):
     """One session of an instance: transaction level, context, open databases."""
 
@@ -72,6 +82,7 @@ class Session(Writer):
         super().__init__(instance, procid)
         self.handle = SessionHandle(self)
         self.read_only = False  # of the outermost transaction
+        self.observers: list[LevelObserver] = []
         self.last_commit = LGPOS_MIN  # of the outermost commits of this session the last one that was logged
         self.opens: Counter[int] = Counter()  # JET_DBID -> how often it was opened by this session
         self.exclusive: set[int] = set()
@@ -185,7 +196,10 @@ class Session(Writer):
         return position
 
     def _commit(self) -> Lgpos:
+        level = self.level
         position = self.instance.transactions.commit_level(self)
+        for observer in list(self.observers):
+            observer.committed(level)
         if not self.level:
             self._owner = None
             self.read_only = False
@@ -234,7 +248,10 @@ class Session(Writer):
         transactions = self.instance.transactions
         with self.instance.lock:
             while self.level:
+                level = self.level
                 transactions.roll_back_level(self)
+                for observer in list(self.observers):
+                    observer.rolled_back(level)
                 if not all_levels:
                     break
             if not self.level:

@@ -6,6 +6,7 @@ from esent.constants import codes, grbits
 from esent.engine.process import PROCESS
 from esent.engine.session import resolve_session, session_call
 from esent.engine.statistics import thread_counters
+from esent.engine.transactions import commit_number
 from esent.errors import jet_error
 from esent.jet.convert import to_signature
 from esent.jet.handles import JET_ERR, JET_GRBIT, JET_INSTANCE, JET_SESID, Buffer
@@ -60,14 +61,17 @@ def JetCommitTransaction(sesid: JET_SESID, grbit: JET_GRBIT = 0) -> JET_ERR:
 
 
 def JetCommitTransaction2(sesid: JET_SESID, grbit: JET_GRBIT = 0, cmsecDurableCommit: int = 0) -> JET_COMMIT_ID:
-    """JetCommitTransaction; the result names the commit, with number 0 where nothing was logged."""
+    """JetCommitTransaction; the result names the commit, with number 0 where nothing was logged.
+
+    A lazy commit is durable within `cmsecDurableCommit` milliseconds, if that is not 0.
+    """
     with session_call(sesid) as session:
         if not isinstance(cmsecDurableCommit, int) or cmsecDurableCommit < 0:
             raise jet_error(codes.JET_errInvalidParameter, f"{cmsecDurableCommit!r} is not a delay")
-        session.commit(grbit)
+        position = session.commit(grbit, cmsecDurableCommit)
         instance = session.instance
         signature = to_signature(instance.log.signature) if instance.logging else JET_SIGNATURE()
-        return JET_COMMIT_ID(signLog=signature, commitId=0)
+        return JET_COMMIT_ID(signLog=signature, commitId=commit_number(position))
 
 
 def JetRollback(sesid: JET_SESID, grbit: JET_GRBIT = 0) -> JET_ERR:

@@ -259,6 +259,7 @@ class VersionStore:
         transaction.marks.pop()
         if not transaction.marks:
             del self._open[transaction.begin0]
+            self.epoch += 1  # its session sees what is committed now
             self.collect()
 
     @property
