@@ -51,7 +51,9 @@ class NodeTree(Protocol):
     def find(self, key: bytes, data: bytes | None = None) -> Node | None: ...
     def first(self) -> Node | None: ...
     def last(self) -> Node | None: ...
-    def next(self, node: Node) -> Node | None: ...
+    def next(self, node: Node) -> Node | None:
+        """The node behind one that may be gone by now."""
+
     def previous(self, node: Node) -> Node | None: ...
     def seek_ge(self, key: bytes, data: bytes = b"") -> Node | None: ...
     def seek_lt(self, key: bytes, data: bytes = b"") -> Node | None: ...
@@ -330,7 +332,7 @@ class VersionedCursor:
         self.tree = tree
         self.session = session
         self._nodes = tree.nodes
-        self._node: Node | None = None  # a hint where the bookmark is
+        self._node: Node | None = None  # where the bookmark was found
         self._key = b""
         self._data_bookmark = b""
         self._side = 0  # -1: before the first node, 1: behind the last
@@ -410,9 +412,8 @@ class VersionedCursor:
                 return False
             if self._side < 0 or not self._set:
                 return self._forward(self._nodes.first())
-            node = self._here()
-            if node is not None:
-                return self._forward(self._nodes.next(node))
+            if self._on and self._node is not None:
+                return self._forward(self._nodes.next(self._node))
             return self._forward(self._nodes.seek_ge(*self._just_behind(self._key, self._data_bookmark, on=self._on)))
 
     def previous(self) -> bool:
@@ -422,9 +423,8 @@ class VersionedCursor:
                 return False
             if self._side > 0 or not self._set:
                 return self._backward(self._nodes.last())
-            node = self._here()
-            if node is not None:
-                return self._backward(self._nodes.previous(node))
+            if self._on and self._node is not None:
+                return self._backward(self._nodes.previous(self._node))
             return self._backward(self._nodes.seek_lt(self._key, self._data_bookmark))
 
     def goto(self, key: bytes, data: bytes = b"", *, on: bool = True) -> None:
@@ -462,10 +462,6 @@ class VersionedCursor:
         if not on:
             return key, data
         return (key + b"\0", b"") if self.tree.unique else (key, data + b"\0")
-
-    def _here(self) -> Node | None:
-        """The node it was put on, as a place to move from."""
-        return self._node if self._on and self._epoch == self.tree.store.epoch else None
 
     def _place(self, key: bytes, data: bytes, *, on: bool) -> None:
         self._key = key
