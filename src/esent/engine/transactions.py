@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from esent.constants import codes, params
+from esent.constants import codes, grbits, params
 from esent.errors import JetError, jet_error
 from esent.log import kinds
 from esent.log.records import Begin, Begin0, Commit, Commit0, Rollback, UndoInfo
@@ -346,7 +346,12 @@ class Transactions:
 
     def wait(self, position: Lgpos) -> None:
         """Return when the commit at `position` is durable; several threads share one write."""
-        self.instance.flush_log(position)
+        try:
+            self.instance.flush_log(position)
+        except JetError:
+            if self.instance.log_failed:
+                self._report(position, grbits.JET_bitDurableCommitCallbackLogUnavailable)
+            raise
         self.notify()
 
     def leave_lazy(self, position: Lgpos, milliseconds: int) -> None:
@@ -376,9 +381,12 @@ class Transactions:
             if position == LGPOS_MIN or not self.instance.log.is_durable(position):
                 return
             self._lazy = LGPOS_MIN
+        self._report(position, 0)
+
+    def _report(self, position: Lgpos, grbit: int) -> None:
         callback: Callable[..., object] | None = self.instance.parameters.callback(params.JET_paramDurableCommitCallback)
         if callback is not None:
-            callback(self.instance.handle, self.instance.log.signature, commit_number(position), 0)
+            callback(self.instance.handle, self.instance.log.signature, commit_number(position), grbit)
 
     def stop(self) -> None:
         """No late flush any more."""

@@ -7,8 +7,21 @@ from esent.engine.parameters import error_to_string
 from esent.engine.process import PROCESS, is_nil
 from esent.engine.session import Session, checked_commit_options, resolve_session
 from esent.errors import jet_error
+from esent.jet.convert import to_signature
 from esent.jet.handles import JET_CALLBACK, JET_ERR, JET_INSTANCE, JET_SESID
+from esent.jet.structures_instance import JET_COMMIT_ID
 from esent.jet.structures_tables import JET_UNICODEINDEX
+from esent.pages.primitives import Signature
+
+
+class DurableCommitCallback:
+    """A JET_PFNDURABLECOMMITCALLBACK: called with the instance, the JET_COMMIT_ID that is durable now, and a grbit."""
+
+    def __init__(self, call: JET_CALLBACK) -> None:
+        self.call = call
+
+    def __call__(self, instance: JET_INSTANCE, signature: Signature, number: int, grbit: int) -> object:
+        return self.call(instance, JET_COMMIT_ID(signLog=to_signature(signature), commitId=number), grbit)
 
 
 def _session(sesid: object) -> Session | None:
@@ -31,6 +44,8 @@ def JetSetSystemParameter(
         session.commit_default = checked_commit_options(lParam)
         return 0
     home = session.instance.handle if session is not None and is_nil(instance) else instance
+    if paramid == params.JET_paramDurableCommitCallback and callable(lParam):
+        lParam = DurableCommitCallback(lParam)
     PROCESS.set_parameter(home, paramid, lParam, szParam)
     return 0
 
