@@ -101,7 +101,7 @@ class Writer:
     def log_begin(self) -> None:
         """Before a record of this writer: log the begin of the levels that are not in the log yet."""
         logged = self.logged_level
-        if logged == self.level:
+        if logged == self.level or not self.instance.logging:
             return
         if logged:
             self.instance.append(Begin(self.procid, logged, self.level - logged))
