@@ -1,0 +1,578 @@
+"""The pages of one database as they are written: every change takes a dbtime, goes into the log, then to the page.
+
+What a record does to a page is done by the functions that redo uses, or by the same operations of the page, so that replaying
+the log gives the same pages (`reference/log-and-recovery.md` 4.5, 5.1, 8.5). Pages go to the file when they may: after their
+records, and after the images that undoing them needs (8.6). Without a log (recovery off, the temporary database) the changes
+are the same, and nothing precedes a write.
+
+All calls are made with the lock of the instance held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
+from typing import Any, Protocol
+
+from esent.constants import codes
+from esent.errors import jet_error
+from esent.log import kinds
+from esent.log.layout import Record
+from esent.log.records import (
+    ConvertFDP2,
+    CreateMEFDP,
+    CreateSEFDP,
+    Delete,
+    Delta,
+    Delta64,
+    EmptyTree,
+    ExtendDB,
+    FlagDelete,
+    FlagInsert,
+    FlagInsertAndReplaceData,
+    Insert,
+    MacroBegin,
+    MacroCommit,
+    MacroInfo,
+    MacroInfo2,
+    Merge2,
+    NodeRecord,
+    Replace,
+    SetExternalHeader,
+    Split2,
+    Undo,
+)
+from esent.pages.cache import BufferCache, CachedPage
+from esent.pages.database_file import PGNO_MAX, DatabaseFile
+from esent.pages.edit import (
+    NODE_DELETED,
+    NODE_VERSIONED,
+    PAGE_FLUSH_TYPE,
+    PAGE_LEAF,
+    PAGE_NON_UNIQUE,
+    PAGE_PARENT_OF_LEAF,
+    PAGE_ROOT,
+    PAGE_SCRUBBED,
+)
+from esent.pages.primitives import LGPOS_MAX, LGPOS_MIN, Lgpos
+from esent.recovery import redo_trees
+from esent.recovery.cache import NEXT_FLUSH_TYPE
+from esent.recovery.redo_merge import redo_merge
+from esent.recovery.redo_nodes import add_delta, apply_undo, empty_page
+from esent.recovery.redo_split import redo_split
+from esent.recovery.sessions import Session, SessionTable, Version
+from esent.tree import allocate
+from esent.tree.live import (
+    MERGE_FULL_LEFT,
+    OPER_INSERT,
+    OPER_REPLACE,
+    SPLIT_VERTICAL,
+    Change,
+    Conversion,
+    MergeLevel,
+    NewTree,
+    Operation,
+    SplitLevel,
+    TreeName,
+    Writer,
+)
+from esent.tree.write import DEFAULT_DENSITY, WritableTree
+
+DEFAULT_CACHE_PAGES = 1 << 16
+DEFAULT_GROWTH = 256
+DEFAULT_FRAGMENT = 8
+DBTIME_LIMIT = 1 << 62
+
+
+Head = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
+"""The fields of a record about a node, up to the object id."""
+
+
+class StoreLog(Protocol):
+    """The log as a store uses it."""
+
+    def append(self, record: Record) -> Lgpos: ...
+
+    def append_all(self, records: Sequence[Record]) -> list[Lgpos]: ...
+
+    def flush(self, upto: Lgpos | None = None) -> None: ...
+
+
+class DatabaseStore:
+    """The live pages of one database; a `tree.live.NodeStore`, a page source, and what redo functions work on.
+
+    For the owner to set: `log_undo_info(page)` is called before a page is written, `reserved_space(page, beside)` gives the
+    bytes that must stay free on it; `holding(first, last)` keeps backups off pages while they are written, `writing()` waits
+    while writes are frozen; `extended(pages)` is told of a file that has become longer.
+    """
+
+    def __init__(
+        self,
+        dbid: int,
+        file: DatabaseFile,
+        log: StoreLog | None,
+        *,
+        dbtime: int,
+        objid: int,
+        cache_pages: int = DEFAULT_CACHE_PAGES,
+        size_limit: int = 0,
+    ) -> None:
+        """`dbtime` and `objid`: the highest there are; `size_limit`: pages the file may have, 0 for any number."""
+        self.dbid = dbid
+        self.file = file
+        self.log = log
+        self.page_size = file.page_size
+        self.dbtime = dbtime
+        self.objid = objid
+        self.size_limit = size_limit
+        self.growth = DEFAULT_GROWTH
+        self.fragment = DEFAULT_FRAGMENT
+        self.cache = BufferCache(file.page_size, file.read_page, self._write_back, limit=cache_pages)
+        self.get = self.cache.get
+        self.holds = self.cache.holds
+        self.read_page = self.cache.read_page
+        self.log_undo_info: Callable[[CachedPage], None] | None = None
+        self.reserved_space: Callable[[CachedPage, tuple[bytes, bytes] | None], int] | None = None
+        self.holding: Callable[[int, int], AbstractContextManager[None]] = lambda _first, _last: nullcontext()
+        self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.extended: Callable[[int], None] | None = None
+        self.unsynced = LGPOS_MAX  # the earliest begin of what was written since the file was flushed
+        self.pages_written = 0
+        self._steady = 0
+        self._trees: dict[tuple[int, int, bool], WritableTree] = {}
+        self._sessions = SessionTable(0)
+        self._session = Session(0)
+        self._begun = self._position = LGPOS_MIN  # of the change under way
+
+    # -- trees ------------------------------------------------------------------------------------------------------------
+
+    def tree(self, objid: int, root: int, *, unique: bool, density: int = DEFAULT_DENSITY) -> WritableTree:
+        """The tree with a root page."""
+        key = (objid, root, unique)
+        tree = self._trees.get(key)
+        if tree is None or tree.density != density:
+            tree = self._trees[key] = WritableTree(self, objid, root, unique=unique, density=density)
+        return tree
+
+    def create(
+        self,
+        writer: Writer,
+        parent: TreeName,
+        *,
+        pages: int = 1,
+        unique: bool = True,
+        class_flags: int = 0,
+        multiple: bool = False,
+        objid: int = 0,
+    ) -> TreeName:
+        """A new tree below `parent` (see `tree.allocate.create_tree`)."""
+        return allocate.create_tree(
+            self, writer, parent, pages=pages, unique=unique, class_flags=class_flags, multiple=multiple, objid=objid
+        )
+
+    def free(self, writer: Writer, name: TreeName) -> None:
+        """A tree goes, with the trees below it: its space belongs to its parent again."""
+        allocate.free_tree(self, writer, name)
+        self._trees = {key: tree for key, tree in self._trees.items() if key[1] != name.fdp}
+
+    def take_page(self, writer: Writer, name: TreeName, near: int) -> int:
+        return allocate.take_page(self, writer, name, near)
+
+    def give_back(self, writer: Writer, name: TreeName, first: int, count: int) -> None:
+        allocate.give_back(self, writer, name, first, count)
+
+    def new_objid(self) -> int:
+        self.objid += 1
+        return self.objid
+
+    # -- memory -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def page_count(self) -> int:
+        return self.file.page_count
+
+    def trim(self) -> None:
+        if len(self.cache.pages) > self.cache.limit and not self._steady:
+            self.cache.trim()
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        self._steady += 1
+        try:
+            yield
+        finally:
+            self._steady -= 1
+
+    def reserved(self, page: CachedPage, beside: tuple[bytes, bytes] | None) -> int:
+        return self.reserved_space(page, beside) if self.reserved_space is not None else 0
+
+    # -- to the file ------------------------------------------------------------------------------------------------------
+
+    def _write_back(self, pages: list[CachedPage]) -> None:
+        """Write pages (ascending), after all that has to be on disk before."""
+        if self.log is not None:
+            if self.log_undo_info is not None:
+                for page in pages:
+                    self.log_undo_info(page)
+                self.log.flush()
+            else:
+                self.log.flush(max(page.modified for page in pages))
+        first = 0
+        for number in range(1, len(pages) + 1):
+            if number == len(pages) or pages[number].pgno != pages[number - 1].pgno + 1:
+                self._write_run(pages[first:number])
+                first = number
+
+    def _write_run(self, pages: list[CachedPage]) -> None:
+        """Write pages that lie side by side."""
+        with self.writing(), self.holding(pages[0].pgno, pages[-1].pgno):
+            for page in pages:
+                flags = page.flags
+                page.flags = flags & ~PAGE_FLUSH_TYPE | NEXT_FLUSH_TYPE[flags & PAGE_FLUSH_TYPE]
+                self.file.write_page(page.pgno, bytes(page.data))
+                self.unsynced = min(self.unsynced, page.begun)
+                self.cache.written(page)
+                self.pages_written += 1
+
+    def flush(self, upto: Lgpos | None = None) -> None:
+        """Write the dirty pages that the log must be kept for from before `upto` (all), and wait for the disk."""
+        pages = self.cache.dirty.values()
+        self.cache.flush([page for page in pages if upto is None or page.begun < upto])
+        self.sync()
+
+    def sync(self) -> None:
+        """Wait until what was written is on disk."""
+        if self.unsynced != LGPOS_MAX:
+            with self.writing():
+                self.file.sync()
+            self.unsynced = LGPOS_MAX
+
+    def oldest(self) -> Lgpos:
+        """Where the log must be kept from for this database; LGPOS_MAX where the file has everything."""
+        return min(self.cache.oldest(), self.unsynced)
+
+    def extend(self, last: int) -> None:
+        if last > PGNO_MAX or (self.size_limit and last > self.size_limit):
+            what = f"making the file {last} pages long, where {self.size_limit or PGNO_MAX} are allowed"
+            raise jet_error(codes.JET_errOutOfDatabaseSpace, what, file=self.file.path)
+        if self.log is not None:
+            self.log.append(ExtendDB(self.dbid, last))
+        with self.writing():
+            if last > self.file.page_count:
+                self.file.resize(last)
+                self.file.sync()
+        if self.extended is not None:
+            self.extended(last)
+
+    # -- changes of one page ------------------------------------------------------------------------------------------------
+
+    def _next_dbtime(self, page: CachedPage) -> int:
+        dbtime = self.dbtime + 1
+        if page.dbtime >= dbtime or dbtime >= DBTIME_LIMIT:
+            what = f"the page has dbtime {page.dbtime}, the database has only come to {self.dbtime}"
+            raise jet_error(codes.JET_errDbTimeCorrupted, what, file=self.file.path, page=page.pgno)
+        self.dbtime = dbtime
+        return dbtime
+
+    def _log(self, record: Record) -> Lgpos:
+        return self.log.append(record) if self.log is not None else LGPOS_MIN
+
+    def _done(self, writer: Writer, page: CachedPage, dbtime: int, position: Lgpos) -> None:
+        page.dbtime = dbtime
+        if page.data[37] & PAGE_SCRUBBED >> 8:
+            page.flags &= ~PAGE_SCRUBBED
+        self.cache.changed(page, writer.begin_position, position)
+
+    def _head(self, writer: Writer, name: TreeName, page: CachedPage, dbtime: int, line: int, rceid: int) -> Head:
+        """The fields every record about a node begins with."""
+        flags = (
+            (kinds.VERSIONED if rceid else 0) | (kinds.UNIQUE if name.unique else 0) | (kinds.SPACE_TREE if name.space else 0)
+        )
+        return (
+            writer.procid,
+            self.dbid,
+            page.pgno,
+            dbtime,
+            page.dbtime,
+            writer.trx_begin0,
+            writer.level,
+            line,
+            flags,
+            rceid,
+            name.fdp,
+            name.objid,
+        )
+
+    def insert(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: int, prefix: int, suffix: bytes, data: bytes, rceid: int
+    ) -> None:
+        dbtime = self._next_dbtime(page)
+        position = LGPOS_MIN
+        if self.log is not None:
+            head = self._head(writer, name, page, dbtime, line, rceid)
+            position = self.log.append(Insert(*head, suffix, page.prefix()[:prefix] if prefix else b"", data))
+        page.insert(line, prefix, suffix, data, NODE_VERSIONED if rceid else 0)
+        self._done(writer, page, dbtime, position)
+
+    def flag_insert(self, writer: Writer, name: TreeName, page: CachedPage, line: int, rceid: int) -> None:
+        dbtime = self._next_dbtime(page)
+        head = self._head(writer, name, page, dbtime, line, rceid)
+        position = self._log(FlagInsert(*head, page.key(line), page.value(line)))
+        page.set_node_flags(line, page.node_flags(line) & ~NODE_DELETED | (NODE_VERSIONED if rceid else 0))
+        self._done(writer, page, dbtime, position)
+
+    def flag_insert_and_replace(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: int, data: bytes, rceid: int, rceid_replace: int
+    ) -> None:
+        dbtime = self._next_dbtime(page)
+        head = self._head(writer, name, page, dbtime, line, rceid)
+        position = self._log(FlagInsertAndReplaceData(*head, page.key(line), data, rceid_replace))
+        page.replace(line, data)
+        page.set_node_flags(line, page.node_flags(line) & ~NODE_DELETED | (NODE_VERSIONED if rceid else 0))
+        self._done(writer, page, dbtime, position)
+
+    def replace(self, writer: Writer, name: TreeName, page: CachedPage, line: int, data: bytes, rceid: int) -> None:
+        dbtime = self._next_dbtime(page)
+        head = self._head(writer, name, page, dbtime, line, rceid)
+        position = self._log(Replace(*head, len(page.value(line)), len(data), data))
+        page.replace(line, data)
+        if rceid:
+            page.set_node_flags(line, page.node_flags(line) | NODE_VERSIONED)
+        self._done(writer, page, dbtime, position)
+
+    def flag_delete(self, writer: Writer, name: TreeName, page: CachedPage, line: int, rceid: int) -> None:
+        dbtime = self._next_dbtime(page)
+        position = self._log(FlagDelete(*self._head(writer, name, page, dbtime, line, rceid)))
+        page.set_node_flags(line, page.node_flags(line) | NODE_DELETED | (NODE_VERSIONED if rceid else 0))
+        self._done(writer, page, dbtime, position)
+
+    def delete(self, writer: Writer, name: TreeName, page: CachedPage, line: int) -> None:
+        dbtime = self._next_dbtime(page)
+        position = self._log(Delete(*self._head(writer, name, page, dbtime, line, 0)))
+        page.delete(line)
+        self._done(writer, page, dbtime, position)
+
+    def delta(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: int, offset: int, delta: int, size: int, rceid: int
+    ) -> None:
+        dbtime = self._next_dbtime(page)
+        head = self._head(writer, name, page, dbtime, line, rceid)
+        key, bookmark_data = page.key(line), b"" if name.unique else page.value(line)
+        record: Record
+        if size == 8:
+            record = Delta64(*head, key, bookmark_data, delta, offset)
+        else:
+            record = Delta(*head, key, bookmark_data, delta, offset)
+        position = self._log(record)
+        add_delta(page, line, offset, delta, size)
+        if rceid:
+            page.set_node_flags(line, page.node_flags(line) | NODE_VERSIONED)
+        self._done(writer, page, dbtime, position)
+
+    def undo(self, writer: Writer, name: TreeName, page: CachedPage, line: int, change: Change, data: bytes) -> None:
+        dbtime = self._next_dbtime(page)
+        key = page.key(line)
+        version = Version(
+            change.rceid,
+            self.dbid,
+            name.fdp,
+            name.objid,
+            name.unique,
+            change.oper,
+            key,
+            data,
+            0,
+            writer.trx_begin0,
+            change.before,
+            change.delta,
+            change.offset,
+        )
+        head = self._head(writer, name, page, dbtime, line, 0)
+        position = self._log(Undo(*head[:9], change.rceid, *head[10:], key, data, change.oper, writer.level))
+        if not apply_undo(page, line, version):
+            raise jet_error(codes.JET_errDatabaseCorrupted, "undoing a delta: it lies outside of its node", page=page.pgno)
+        self._done(writer, page, dbtime, position)
+
+    def set_external_header(self, writer: Writer, name: TreeName, page: CachedPage, content: bytes) -> None:
+        dbtime = self._next_dbtime(page)
+        position = self._log(SetExternalHeader(*self._head(writer, name, page, dbtime, 0, 0), content))
+        page.set_external_header(content)
+        self._done(writer, page, dbtime, position)
+
+    # -- changes of several pages -----------------------------------------------------------------------------------------
+
+    def split(self, writer: Writer, name: TreeName, levels: Sequence[SplitLevel], operation: Operation | None) -> None:
+        dbtime = self._common_dbtime(page for level in levels for page in (level.page, level.right) if page is not None)
+        chain = [self._split_record(writer, name, level, dbtime) for level in levels]
+        folded = self._operation_record(writer, name, levels[-1].page, dbtime, operation) if operation is not None else None
+        pages = [pgno for each in chain for pgno in (each.pgno, each.pgno_new, each.pgno_right) if pgno]
+        self._log_macro(writer, dbtime, [*chain, *([folded] if folded is not None else [])], pages)
+        self._begun = writer.begin_position
+        if folded is not None:  # the versions are not redo's to make here
+            folded = copy(folded)
+            folded.rceid = 0
+            if isinstance(folded, FlagInsertAndReplaceData):
+                folded.rceid_replace = 0
+        redo_split(self, self._sessions, self._session, self._position.generation, chain, folded)
+
+    def _common_dbtime(self, pages: Iterable[CachedPage]) -> int:
+        return max((self._next_dbtime(page) for page in pages), default=0)
+
+    def _split_record(self, writer: Writer, name: TreeName, level: SplitLevel, dbtime: int) -> Split2:
+        page = level.page
+        flags = (kinds.UNIQUE if name.unique else 0) | (kinds.SPACE_TREE if name.space else 0)
+        record = Split2(writer.procid, self.dbid, page.pgno, dbtime, page.dbtime, writer.trx_begin0, writer.level, 0, flags)
+        record.pgno_fdp, record.objid_fdp = name.fdp, name.objid
+        record.line_oper = level.line
+        if not level.pgno_new:
+            record.line_prefix_split = record.line_prefix_new = 0
+            return record
+        record.pgno_new = level.pgno_new
+        if level.right is not None:
+            record.pgno_right, record.dbtime_right_before = level.right.pgno, level.right.dbtime
+        if level.parent is not None:
+            record.pgno_parent, record.dbtime_parent_before = level.parent.pgno, level.parent.dbtime
+        record.split_type, record.split_oper = level.kind, level.oper
+        record.line_split, record.line_count = level.at, level.count
+        record.new_page_flags = record.split_page_flags = page.flags
+        if level.kind == SPLIT_VERTICAL:
+            record.new_page_flags = page.flags & ~PAGE_ROOT
+            without = page.flags & ~(PAGE_LEAF | PAGE_PARENT_OF_LEAF)
+            record.split_page_flags = without | PAGE_PARENT_OF_LEAF if page.flags & PAGE_LEAF else without
+        record.line_prefix_split, record.line_prefix_new = level.prefix_left, level.prefix_new
+        record.prefix_split_old = page.prefix()
+        record.prefix_split_new = level.prefix
+        record.key_parent = level.key_parent
+        if level.with_image:
+            image = bytearray(page.data)
+            image[8:16] = dbtime.to_bytes(8, "little")
+            record.image = bytes(image)
+        return record
+
+    def _operation_record(
+        self, writer: Writer, name: TreeName, page: CachedPage, dbtime: int, operation: Operation
+    ) -> NodeRecord:
+        own = self._head(writer, name, page, dbtime, operation.line, operation.rceid)
+        head = (*own[:4], -1, *own[5:])
+        if operation.kind == OPER_INSERT:
+            return Insert(*head, operation.key, b"", operation.data)
+        if operation.kind == OPER_REPLACE:
+            return Replace(*head, len(page.value(operation.line)), len(operation.data), operation.data)
+        return FlagInsertAndReplaceData(*head, operation.key, operation.data, operation.rceid_replace)
+
+    def _log_macro(self, writer: Writer, dbtime: int, records: Sequence[Record], pages: list[int]) -> None:
+        """Log records as one; `_position` is that of their end."""
+        self._position = LGPOS_MIN
+        if self.log is None:
+            return
+        info = MacroInfo(tuple(pages)) if self.dbid == 1 else MacroInfo2(self.dbid, tuple(pages))
+        bracket = (MacroBegin(writer.procid, dbtime), MacroCommit(writer.procid, dbtime))
+        self._position = self.log.append_all([bracket[0], *records, bracket[1], info])[-1]
+
+    def merge(self, writer: Writer, name: TreeName, levels: Sequence[MergeLevel]) -> None:
+        dbtime = self._common_dbtime(
+            page for level in levels for page in (level.page, level.left, level.right) if page is not None
+        )
+        chain = [self._merge_record(writer, name, level, dbtime) for level in levels]
+        pages = [pgno for each in chain for pgno in (each.pgno, each.pgno_left, each.pgno_right) if pgno]
+        self._log_macro(writer, dbtime, chain, pages)
+        self._begun = writer.begin_position
+        redo_merge(self, self._position.generation, chain)
+
+    def _merge_record(self, writer: Writer, name: TreeName, level: MergeLevel, dbtime: int) -> Merge2:
+        page = level.page
+        flags = kinds.UNIQUE if name.unique else 0
+        record = Merge2(
+            writer.procid, self.dbid, page.pgno, dbtime, page.dbtime, writer.trx_begin0, writer.level, level.line, flags
+        )
+        record.pgno_fdp, record.objid_fdp = name.fdp, name.objid
+        record.merge_type, record.merge_flags = level.kind, level.flags
+        if level.right is not None:
+            record.pgno_right, record.dbtime_right_before = level.right.pgno, level.right.dbtime
+        if level.left is not None:
+            record.pgno_left, record.dbtime_left_before = level.left.pgno, level.left.dbtime
+        if level.parent is not None:
+            record.pgno_parent, record.dbtime_parent_before = level.parent.pgno, level.parent.dbtime
+        if level.kind == MERGE_FULL_LEFT:
+            image = bytearray(page.data)
+            image[8:16] = dbtime.to_bytes(8, "little")
+            record.image = bytes(image)
+        return record
+
+    def empty_tree(self, writer: Writer, name: TreeName, root: CachedPage, pages: Sequence[CachedPage]) -> None:
+        dbtime = self._common_dbtime((root, *pages))
+        listed = EmptyTree.pack_entries([(page.dbtime, page.pgno, page.flags) for page in pages])
+        position = self._log(EmptyTree(*self._head(writer, name, root, dbtime, 0, 0), listed))
+        for page in pages:
+            empty_page(page)
+            self._done(writer, page, dbtime, position)
+        while root.line_count:
+            root.delete(root.line_count - 1)
+        root.flags = root.flags & ~PAGE_PARENT_OF_LEAF | PAGE_LEAF
+        self._done(writer, root, dbtime, position)
+
+    def create_tree(self, writer: Writer, tree: NewTree) -> None:
+        dbtime = self.dbtime = self.dbtime + 1
+        flags = kinds.UNIQUE if tree.unique else 0
+        head = (writer.procid, self.dbid, tree.root, dbtime, -1, writer.trx_begin0, writer.level, 0, flags, tree.objid)
+        class_flags = tree.class_flags | (0 if tree.unique else PAGE_NON_UNIQUE)
+        record: Any
+        if tree.multiple:
+            record = CreateMEFDP(*head, tree.root + 1, tree.root + 2, tree.parent, tree.pages, class_flags)
+        else:
+            record = CreateSEFDP(*head, tree.parent, tree.pages, class_flags)
+        self._apply(writer, record)
+
+    def convert(self, writer: Writer, conversion: Conversion) -> None:
+        root, name = conversion.root, conversion.name
+        dbtime = self._next_dbtime(root)
+        flags = kinds.UNIQUE if name.unique else 0
+        record = ConvertFDP2(
+            writer.procid,
+            self.dbid,
+            root.pgno,
+            dbtime,
+            root.dbtime,
+            writer.trx_begin0,
+            writer.level,
+            0,
+            flags,
+            name.objid,
+            conversion.secondary_first,
+            conversion.secondary_first + 1,
+            conversion.parent,
+            conversion.secondary_first,
+            conversion.primary_pages,
+            conversion.secondary_pages,
+            conversion.bitmap,
+            root.flags & ~(PAGE_ROOT | PAGE_LEAF | PAGE_PARENT_OF_LEAF | PAGE_FLUSH_TYPE),
+        )
+        self._apply(writer, record)
+
+    def _apply(self, writer: Writer, record: Any) -> None:
+        """Log a record about trees and do what it says."""
+        self._position = self._log(record)
+        self._begun = writer.begin_position
+        redo_trees.HANDLERS[record.kind](self, self._sessions, self._session, self._position.generation, record)
+
+    # -- what redo asks for (`recovery.cache.RedoPages`) ----------------------------------------------------------------------
+
+    def for_redo(self, pgno: int, dbtime: int, before: int) -> CachedPage | None:
+        """The page: what is being done was only just logged."""
+        return self.get(pgno)
+
+    def needs_new(self, pgno: int, dbtime: int) -> bool:
+        return True
+
+    def new_page(self, pgno: int, objid: int, flags: int, dbtime: int, generation: int) -> CachedPage:
+        page = CachedPage.made(self.page_size, pgno, objid, flags, dbtime)
+        self.cache.put(page)
+        self.cache.changed(page, self._begun, self._position)
+        return page
+
+    def touch(self, page: CachedPage, dbtime: int, generation: int) -> None:
+        page.dbtime = dbtime
+        if page.data[37] & PAGE_SCRUBBED >> 8:
+            page.flags &= ~PAGE_SCRUBBED
+        self.cache.changed(page, self._begun, self._position)

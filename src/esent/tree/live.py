@@ -1,0 +1,224 @@
+"""What writable trees stand on: who writes, and a store of pages that logs each change and makes it.
+
+`engine.store.DatabaseStore` is such a store. A change of one page is one call; the store takes the next dbtime, logs the change
+and makes it. Splits, merges and new trees change several pages at once (`reference/log-and-recovery.md` 4.5.3, 4.5.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from esent.pages.cache import CachedPage
+from esent.pages.primitives import Lgpos
+
+SPLIT_VERTICAL, SPLIT_RIGHT, SPLIT_APPEND = 0, 1, 2
+OPER_NONE, OPER_INSERT, OPER_REPLACE, OPER_FLAG_INSERT_AND_REPLACE = 0, 1, 2, 3
+MERGE_EMPTY_PAGE, MERGE_FULL_LEFT = 1, 5
+MERGE_KEY_CHANGE, MERGE_DELETE_NODE, MERGE_PAGE_BECOMES_EMPTY = 1, 2, 4
+
+
+class Writer(Protocol):
+    """Who changes pages, as the log knows it: a number, a transaction, a level."""
+
+    procid: int
+    trx_begin0: int
+    level: int
+    begin_position: Lgpos  # of the Begin0 record of the transaction
+
+    def log_begin(self) -> None:
+        """Log the begin of the levels that are not in the log yet."""
+        ...
+
+
+class Change(Protocol):
+    """A change that is to be undone."""
+
+    oper: int  # 1 insert, 2 replace, 3 flag delete, 4 and 9 delta of 32 and 64 bits
+    rceid: int
+    before: bytes
+    offset: int
+    delta: int
+
+
+@dataclass(slots=True, frozen=True)
+class TreeName:
+    """A tree as records name it; those of a space tree name the tree that owns it. `unique`: of the owner."""
+
+    objid: int
+    fdp: int
+    unique: bool
+    space: bool = False
+
+
+@dataclass(slots=True)
+class Operation:
+    """A change to one node of a leaf that a split carries out by the way. `line` counts as if it were done."""
+
+    kind: int
+    line: int
+    key: bytes
+    data: bytes
+    rceid: int = 0
+    rceid_replace: int = 0
+
+
+@dataclass(slots=True)
+class SplitLevel:
+    """What a split does to one level of the tree.
+
+    Without `pgno_new` the page only gets a pointer, before `line`. Else the nodes from `at` on, of `count` with the new one
+    (`oper` at `line`), move to the new page; `prefix_new` and `prefix_left` are the lines whose key becomes the page's prefix.
+    """
+
+    page: CachedPage
+    line: int
+    pgno_new: int = 0
+    kind: int = 0
+    oper: int = OPER_NONE
+    at: int = 0
+    count: int = 0
+    prefix_new: int = -1
+    prefix_left: int = -1
+    prefix: bytes = b""  # of the page that stays
+    key_parent: bytes = b""
+    right: CachedPage | None = None
+    parent: CachedPage | None = None
+    with_image: bool = True
+
+
+@dataclass(slots=True)
+class MergeLevel:
+    """What a merge does to one level: `flags` as of Merge2; `line` is that of the child's pointer."""
+
+    page: CachedPage
+    line: int
+    kind: int = 0
+    flags: int = 0
+    left: CachedPage | None = None
+    right: CachedPage | None = None
+    parent: CachedPage | None = None
+
+
+@dataclass(slots=True)
+class NewTree:
+    """A tree to be made at `root`: `pages` from there on are its own. `multiple`: with space trees, in the pages behind."""
+
+    root: int
+    objid: int
+    parent: int
+    pages: int
+    unique: bool
+    class_flags: int = 0
+    multiple: bool = False
+
+
+@dataclass(slots=True)
+class Conversion:
+    """A tree of one extent gets space trees, the first two of `secondary_pages` from `secondary_first` on."""
+
+    root: CachedPage
+    parent: int
+    primary_pages: int
+    bitmap: int
+    secondary_first: int
+    secondary_pages: int
+    name: TreeName = field(kw_only=True)
+
+
+class NodeStore(Protocol):
+    """Pages of one database, and logged changes to them. Lines and pages are those of now: look them up before each call."""
+
+    @property
+    def page_size(self) -> int: ...
+
+    @property
+    def page_count(self) -> int:
+        """Pages the file has behind its headers."""
+        ...
+
+    @property
+    def growth(self) -> int:
+        """Pages by which the file grows at least."""
+        ...
+
+    @property
+    def fragment(self) -> int:
+        """Runs of free pages below this go along with the extent beside them."""
+        ...
+
+    def get(self, pgno: int) -> CachedPage: ...
+
+    def holds(self, page: CachedPage) -> bool:
+        """Whether the object is still the page."""
+        ...
+
+    def trim(self) -> None:
+        """Between two operations: pages may leave memory now."""
+        ...
+
+    def steady(self) -> AbstractContextManager[None]:
+        """While it is entered no page leaves memory: what has been got stays the page."""
+        ...
+
+    def reserved(self, page: CachedPage, beside: tuple[bytes, bytes] | None) -> int:
+        """Bytes that must stay free for roll-backs, without those of the node `beside`."""
+        ...
+
+    def new_objid(self) -> int: ...
+
+    def take_page(self, writer: Writer, name: TreeName, near: int) -> int:
+        """A free page of a tree, if possible behind the page `near`."""
+        ...
+
+    def give_back(self, writer: Writer, name: TreeName, first: int, count: int) -> None:
+        """Pages a tree does not use any more."""
+        ...
+
+    def insert(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: int, prefix: int, suffix: bytes, data: bytes, rceid: int
+    ) -> None: ...
+
+    def flag_insert(self, writer: Writer, name: TreeName, page: CachedPage, line: int, rceid: int) -> None: ...
+
+    def flag_insert_and_replace(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: int, data: bytes, rceid: int, rceid_replace: int
+    ) -> None: ...
+
+    def replace(self, writer: Writer, name: TreeName, page: CachedPage, line: int, data: bytes, rceid: int) -> None: ...
+
+    def flag_delete(self, writer: Writer, name: TreeName, page: CachedPage, line: int, rceid: int) -> None: ...
+
+    def delete(self, writer: Writer, name: TreeName, page: CachedPage, line: int) -> None: ...
+
+    def delta(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: int, offset: int, delta: int, size: int, rceid: int
+    ) -> None: ...
+
+    def undo(self, writer: Writer, name: TreeName, page: CachedPage, line: int, change: Change, data: bytes) -> None:
+        """`data` is the bookmark's, empty in a unique tree."""
+        ...
+
+    def set_external_header(self, writer: Writer, name: TreeName, page: CachedPage, content: bytes) -> None: ...
+
+    def split(self, writer: Writer, name: TreeName, levels: Sequence[SplitLevel], operation: Operation | None) -> None:
+        """The levels from the highest that changes down to the leaf."""
+        ...
+
+    def merge(self, writer: Writer, name: TreeName, levels: Sequence[MergeLevel]) -> None:
+        """The levels from the highest that changes down to the leaf."""
+        ...
+
+    def empty_tree(self, writer: Writer, name: TreeName, root: CachedPage, pages: Sequence[CachedPage]) -> None:
+        """The root becomes a leaf without nodes, `pages` become empty."""
+        ...
+
+    def create_tree(self, writer: Writer, tree: NewTree) -> None: ...
+
+    def convert(self, writer: Writer, conversion: Conversion) -> None: ...
+
+    def extend(self, last: int) -> None:
+        """Make the file reach to page `last`. JET_errOutOfDatabaseSpace, JET_errDiskFull."""
+        ...

@@ -1,0 +1,417 @@
+"""Trees that can be written: search, changes of nodes, splits, removal of emptied pages.
+
+`WritableTree` knows nothing of transactions' views: it shows every node, those flagged deleted included. What it changes is
+logged by the store it stands on (`tree.live`). Rules: `reference/database-format.md` 6.
+
+A `Position` is a node and the place where it was found. It stays usable whatever happens to the tree: when its page has
+changed since, the place is looked up again by the bookmark.
+"""
+
+from __future__ import annotations
+
+from esent.constants import codes
+from esent.errors import JetError, jet_error
+from esent.pages.cache import CachedPage
+from esent.pages.edit import MIN_PREFIX, NODE_DELETED, PAGE_SPACE_TREE, common_prefix
+from esent.tree.live import (
+    OPER_FLAG_INSERT_AND_REPLACE,
+    OPER_INSERT,
+    OPER_NONE,
+    OPER_REPLACE,
+    Change,
+    NodeStore,
+    Operation,
+    SplitLevel,
+    TreeName,
+    Writer,
+)
+from esent.tree.merge import plan_removal
+from esent.tree.split import capacity, has_room_for_pointer, plan_append, plan_internal, plan_right, plan_vertical
+
+MAX_DEPTH = 32
+DEFAULT_DENSITY = 80
+_OPER_REPLACE = 2  # of versions
+_ABOVE = b"\xff" * 64  # behind a key: above every bookmark that begins with it, but for keys of no index
+_SPLITS = 64  # one operation needs a few at the most
+
+
+class Position:
+    """A node and where it was: `flags` as of `pages.edit` (deleted 2)."""
+
+    __slots__ = ("data", "dbtime", "flags", "key", "line", "page")
+
+    def __init__(self, page: CachedPage, line: int) -> None:
+        self.page = page
+        self.line = line
+        self.dbtime = page.dbtime
+        flags, prefix, suffix, self.data = page.raw_node(line)
+        self.flags = flags & 3
+        self.key = page.prefix()[:prefix] + suffix if prefix else suffix
+
+    @property
+    def deleted(self) -> bool:
+        return bool(self.flags & NODE_DELETED)
+
+
+class WritableTree:
+    """One tree of a store. `density`: how full a page may get while nodes are added behind the last, in percent."""
+
+    def __init__(
+        self,
+        store: NodeStore,
+        objid: int,
+        root: int,
+        *,
+        unique: bool,
+        density: int = DEFAULT_DENSITY,
+        name: TreeName | None = None,
+    ) -> None:
+        self.store = store
+        self.objid = objid
+        self.root = root
+        self.unique = unique
+        self.density = density
+        self.name = name or TreeName(objid, root, unique)
+
+    # -- the way down -----------------------------------------------------------------------------------------------------
+
+    def _wrong(self, page: CachedPage, what: str, code: int = codes.JET_errBadParentPageLink) -> JetError:
+        return jet_error(code, f"tree {self.objid} at page {self.root}: {what}", page=page.pgno)
+
+    def _root(self) -> CachedPage:
+        page = self.store.get(self.root)
+        if page.objid != self.objid or not page.is_root:
+            raise self._wrong(page, "not its root page", codes.JET_errCatalogCorrupted)
+        return page
+
+    def _leaf(self, bookmark: bytes) -> CachedPage:
+        """The leaf where a bookmark belongs."""
+        page = self._root()
+        get = self.store.get
+        depth = 0
+        while not page.is_leaf:
+            parent = page
+            page = get(page.child(page.seek_child(bookmark)))
+            depth += 1
+            if page.objid != self.objid or depth > MAX_DEPTH:
+                raise self._wrong(parent, f"page {page.pgno} is not a child of its parent")
+        return page
+
+    def _path(self, bookmark: bytes) -> list[tuple[CachedPage, int]]:
+        """The pages from the root to the leaf, each with the line that leads on; 0 for the leaf."""
+        page = self._root()
+        path: list[tuple[CachedPage, int]] = []
+        while not page.is_leaf:
+            line = page.seek_child(bookmark)
+            path.append((page, line))
+            page = self.store.get(page.child(line))
+            if page.objid != self.objid or len(path) > MAX_DEPTH:
+                raise self._wrong(path[-1][0], f"page {page.pgno} is not a child of its parent")
+        path.append((page, 0))
+        return path
+
+    def _edge(self, *, last: bool) -> CachedPage:
+        page = self._root()
+        depth = 0
+        while not page.is_leaf:
+            page = self.store.get(page.child(page.line_count - 1 if last else 0))
+            depth += 1
+            if page.objid != self.objid or depth > MAX_DEPTH:
+                raise self._wrong(page, "not a child of its parent")
+        return page
+
+    def _bookmark(self, key: bytes, data: bytes) -> bytes:
+        return key if self.unique else key + data
+
+    def _sibling(self, page: CachedPage, pgno: int, *, forward: bool) -> CachedPage:
+        sibling = self.store.get(pgno)
+        back = sibling.previous if forward else sibling.next
+        if back != page.pgno or sibling.objid != self.objid or not sibling.is_leaf:
+            raise self._wrong(page, f"the link to page {pgno} does not agree with that page", codes.JET_errBadPageLink)
+        return sibling
+
+    # -- search and navigation ----------------------------------------------------------------------------------------------
+
+    def find(self, key: bytes, data: bytes | None = None) -> Position | None:
+        """The node with a key (in a tree that is not unique: and data; without `data` the first one with the key)."""
+        self.store.trim()
+        if self.unique or data is not None:
+            page = self._leaf(key if self.unique or data is None else key + data)
+            line, exact = page.seek(key, None if self.unique else data)
+            return Position(page, line) if exact else None
+        found = self._at_least(key, b"")
+        return found if found is not None and found.key == key else None
+
+    def first(self) -> Position | None:
+        self.store.trim()
+        return self._forward(self._edge(last=False), 0)
+
+    def last(self) -> Position | None:
+        self.store.trim()
+        page = self._edge(last=True)
+        return self._backward(page, page.line_count - 1)
+
+    def seek_ge(self, key: bytes, data: bytes = b"") -> Position | None:
+        """The first node whose bookmark is not below."""
+        self.store.trim()
+        return self._at_least(key, data)
+
+    def seek_lt(self, key: bytes, data: bytes = b"") -> Position | None:
+        """The last node whose bookmark is below."""
+        self.store.trim()
+        page = self._leaf(self._bookmark(key, data))
+        return self._backward(page, page.seek(key, None if self.unique else data)[0] - 1)
+
+    def seek_le(self, key: bytes, data: bytes | None = None) -> Position | None:
+        """The last node whose bookmark (without `data`: whose key) is not above."""
+        self.store.trim()
+        bookmark = key if self.unique else key + (_ABOVE if data is None else data)
+        page = self._leaf(bookmark)
+        line = page.line_count
+        if self.unique or data is not None:
+            line, exact = page.seek(key, None if self.unique else data)
+            return self._backward(page, line if exact else line - 1)
+        found = self._backward(page, line - 1)
+        while found is not None and found.key > key:
+            found = self._backward(found.page, found.line - 1)
+        return found
+
+    def next(self, node: Position) -> Position | None:
+        """The node behind, whether or not this one is still there."""
+        self.store.trim()
+        if self.store.holds(node.page) and node.page.dbtime == node.dbtime:
+            return self._forward(node.page, node.line + 1)
+        found = self._at_least(node.key, b"" if self.unique else node.data)
+        if found is not None and found.key == node.key and (self.unique or found.data == node.data):
+            return self._forward(found.page, found.line + 1)
+        return found
+
+    def previous(self, node: Position) -> Position | None:
+        """The node before, whether or not this one is still there."""
+        if self.store.holds(node.page) and node.page.dbtime == node.dbtime:
+            self.store.trim()
+            return self._backward(node.page, node.line - 1)
+        return self.seek_lt(node.key, b"" if self.unique else node.data)
+
+    def _at_least(self, key: bytes, data: bytes) -> Position | None:
+        page = self._leaf(self._bookmark(key, data))
+        return self._forward(page, page.seek(key, None if self.unique else data)[0])
+
+    def _forward(self, page: CachedPage, line: int) -> Position | None:
+        while line >= page.line_count:
+            pgno = page.next
+            if not pgno:
+                return None
+            page = self._sibling(page, pgno, forward=True)
+            line = 0
+        return Position(page, line)
+
+    def _backward(self, page: CachedPage, line: int) -> Position | None:
+        while line < 0:
+            pgno = page.previous
+            if not pgno:
+                return None
+            page = self._sibling(page, pgno, forward=False)
+            line = page.line_count - 1
+        return Position(page, line)
+
+    def page_of(self, key: bytes, data_bookmark: bytes = b"") -> int:
+        """The number of the leaf where a bookmark belongs."""
+        return self._leaf(self._bookmark(key, data_bookmark)).pgno
+
+    # -- changes ------------------------------------------------------------------------------------------------------------
+
+    def insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> None:
+        """Put a node where there is none with its bookmark. JET_errKeyDuplicate where there is one, deleted or not."""
+        store = self.store
+        store.trim()
+        writer.log_begin()
+        bookmark = self._bookmark(key, data)
+        for _ in range(_SPLITS):
+            page = self._leaf(bookmark)
+            line, exact = page.seek(key, None if self.unique else data)
+            if exact:
+                raise jet_error(codes.JET_errKeyDuplicate, f"inserting a node into tree {self.objid}", page=page.pgno)
+            prefix = page.prefix()
+            shared = common_prefix(prefix, key) if prefix else 0
+            if shared < MIN_PREFIX:
+                shared = 0
+            size = len(key) - shared + len(data) + (8 if shared else 6)
+            if self._has_room(page, line, size):
+                store.insert(writer, self.name, page, line, shared, key[shared:] if shared else key, data, rceid)
+                return
+            if self._split(writer, bookmark, Operation(OPER_INSERT, line, key, data, rceid)):
+                return
+        raise self._wrong(page, "splitting makes no room", codes.JET_errDatabaseCorrupted)
+
+    def flag_insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> None:
+        """Take the deleted flag off a node."""
+        page, line = self._node(writer, key, data)
+        self.store.flag_insert(writer, self.name, page, line, rceid)
+
+    def flag_insert_and_replace(
+        self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0, rceid_replace: int = 0
+    ) -> None:
+        """Take the deleted flag off a node of a unique tree and give it other data."""
+        for _ in range(_SPLITS):
+            page, line = self._node(writer, key, b"")
+            if self._can_grow(page, line, data):
+                self.store.flag_insert_and_replace(writer, self.name, page, line, data, rceid, rceid_replace)
+                return
+            operation = Operation(OPER_FLAG_INSERT_AND_REPLACE, line, key, data, rceid, rceid_replace)
+            if self._split(writer, key, operation):
+                return
+        raise self._wrong(page, "splitting makes no room", codes.JET_errDatabaseCorrupted)
+
+    def replace(self, writer: Writer, key: bytes, data_bookmark: bytes, new_data: bytes, *, rceid: int = 0) -> None:
+        """Give a node of a unique tree other data."""
+        for _ in range(_SPLITS):
+            page, line = self._node(writer, key, data_bookmark)
+            if self._can_grow(page, line, new_data):
+                self.store.replace(writer, self.name, page, line, new_data, rceid)
+                return
+            if self._split(writer, key, Operation(OPER_REPLACE, line, key, new_data, rceid)):
+                return
+        raise self._wrong(page, "splitting makes no room", codes.JET_errDatabaseCorrupted)
+
+    def flag_delete(self, writer: Writer, key: bytes, data_bookmark: bytes = b"", *, rceid: int = 0) -> None:
+        """Set the deleted flag of a node."""
+        page, line = self._node(writer, key, data_bookmark)
+        self.store.flag_delete(writer, self.name, page, line, rceid)
+
+    def delete(self, writer: Writer, key: bytes, data_bookmark: bytes = b"") -> None:
+        """Remove a node. A page that has no other one goes back to the free space of the tree."""
+        page, line = self._node(writer, key, data_bookmark)
+        if page.line_count > 1 or page.is_root:
+            self.store.delete(writer, self.name, page, line)
+            return
+        if not page.node_flags(line) & NODE_DELETED:
+            self.store.flag_delete(writer, self.name, page, line, 0)
+        self._remove_page(writer, self._bookmark(key, data_bookmark))
+
+    def delta(
+        self, writer: Writer, key: bytes, data_bookmark: bytes, offset: int, delta: int, size: int, *, rceid: int = 0
+    ) -> None:
+        """Add to the integer of `size` (4, 8) bytes at `offset` of a node's data. JET_errInvalidParameter: not in the data."""
+        page, line = self._node(writer, key, data_bookmark)
+        if not 0 <= offset <= len(page.value(line)) - size:
+            raise jet_error(codes.JET_errInvalidParameter, f"no counter of {size} bytes at offset {offset}", page=page.pgno)
+        self.store.delta(writer, self.name, page, line, offset, delta, size, rceid)
+
+    def undo(self, writer: Writer, change: Change, key: bytes, data_bookmark: bytes = b"") -> None:
+        """Take a change off its node."""
+        for _ in range(_SPLITS):
+            page, line = self._node(writer, key, data_bookmark)
+            if change.oper != _OPER_REPLACE or len(change.before) - len(page.value(line)) <= page.free:
+                self.store.undo(writer, self.name, page, line, change, b"" if self.unique else data_bookmark)
+                return
+            self._split(writer, self._bookmark(key, data_bookmark), None)
+        raise self._wrong(page, "splitting makes no room", codes.JET_errDatabaseCorrupted)
+
+    def set_external_header(self, writer: Writer, content: bytes) -> None:
+        """Replace the external header of the root."""
+        self.store.trim()
+        writer.log_begin()
+        self.store.set_external_header(writer, self.name, self._root(), content)
+
+    def _node(self, writer: Writer, key: bytes, data: bytes) -> tuple[CachedPage, int]:
+        """Page and line of a node that is there; the writer may change it now."""
+        self.store.trim()
+        writer.log_begin()
+        page = self._leaf(self._bookmark(key, data))
+        line, exact = page.seek(key, None if self.unique else data)
+        if not exact:
+            raise jet_error(codes.JET_errRecordDeleted, f"tree {self.objid} has no node with this bookmark", page=page.pgno)
+        return page, line
+
+    def _has_room(self, page: CachedPage, line: int, size: int) -> bool:
+        free = page.free
+        if size > free:
+            return False
+        if line == page.line_count and line and not page.next and not page.is_root:
+            free -= capacity(page) * (100 - self.density) // 100
+            if size > free:
+                return False
+        return size <= free - self.store.reserved(page, None)
+
+    def _can_grow(self, page: CachedPage, line: int, data: bytes) -> bool:
+        grown = len(data) - len(page.value(line))
+        if grown <= 0:
+            return True
+        if grown > page.free:
+            return False
+        beside = (page.key(line), b"" if self.unique else page.value(line))
+        return grown <= page.free - self.store.reserved(page, beside)
+
+    # -- splits -------------------------------------------------------------------------------------------------------------
+
+    def _split(self, writer: Writer, bookmark: bytes, operation: Operation | None) -> bool:
+        """Make room where a bookmark belongs. Whether the operation was done by the way."""
+        with self.store.steady():
+            return self._split_steadily(writer, bookmark, operation)
+
+    def _split_steadily(self, writer: Writer, bookmark: bytes, operation: Operation | None) -> bool:
+        path = self._path(bookmark)
+        leaf = path[-1][0]
+        reserve = self.store.reserved(leaf, None)
+        if leaf.is_root:
+            levels = [plan_vertical(leaf, operation, reserve)]
+        else:
+            at_end = operation is not None and operation.kind == OPER_INSERT and operation.line == leaf.line_count
+            if at_end and operation is not None and not leaf.next:
+                level = plan_append(leaf, operation)
+            else:
+                level = plan_right(leaf, operation, reserve)
+                if leaf.next:
+                    level.right = self._sibling(leaf, leaf.next, forward=True)
+            levels = self._plan_upwards(path, level)
+        for level in reversed(levels):
+            if level.count:
+                level.pgno_new = self._new_page(writer, level.page)
+        done = levels[-1].page is leaf and levels[-1].oper != OPER_NONE
+        self.store.split(writer, self.name, levels, operation if done else None)
+        return done
+
+    def _plan_upwards(self, path: list[tuple[CachedPage, int]], level: SplitLevel) -> list[SplitLevel]:
+        """The levels above a leaf that splits, as far as they change; a root without room first gets a level more."""
+        levels = [level]
+        for page, line in reversed(path[:-1]):
+            key = levels[0].key_parent
+            levels[0].parent = page
+            if has_room_for_pointer(page, key):
+                return [SplitLevel(page, line), *levels]
+            if page.is_root:
+                return [plan_vertical(page, None, 0)]
+            levels.insert(0, plan_internal(page, line, key))
+        raise self._wrong(level.page, "a page without a parent is not a root")
+
+    def _new_page(self, writer: Writer, page: CachedPage) -> int:
+        """A page to put beside one that splits."""
+        return self.store.take_page(writer, self.name, page.pgno)
+
+    # -- emptied pages ------------------------------------------------------------------------------------------------------
+
+    def _remove_page(self, writer: Writer, bookmark: bytes) -> None:
+        """Take the leaf of a bookmark, whose only node is deleted, out of the tree, if that can be done simply."""
+        with self.store.steady():
+            self._remove_steadily(writer, bookmark)
+
+    def _remove_steadily(self, writer: Writer, bookmark: bytes) -> None:
+        path = self._path(bookmark)
+        root = path[0][0]
+        if root.flags & PAGE_SPACE_TREE:
+            return
+        gone = [page for page, _ in path[1:]]
+        if all(page.line_count == 1 for page, _ in path[:-1]):
+            self.store.empty_tree(writer, self.name, root, gone)
+        else:
+            leaf = path[-1][0]
+            left = self._sibling(leaf, leaf.previous, forward=False) if leaf.previous else None
+            right = self._sibling(leaf, leaf.next, forward=True) if leaf.next else None
+            levels = plan_removal(path, left, right)
+            if levels is None:
+                return
+            gone = [level.page for level in levels[1:]]
+            self.store.merge(writer, self.name, levels)
+        for page in gone:
+            self.store.give_back(writer, self.name, page.pgno, 1)
