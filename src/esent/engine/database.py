@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from esent.constants import codes, grbits, params
 from esent.engine.gates import RangeLock
 from esent.engine.process import same_file
+from esent.engine.store import DatabaseStore
 from esent.errors import JetError, jet_error
 from esent.log.header import AttachInfo
 from esent.log.records import AttachDB, DetachDB
@@ -25,12 +26,14 @@ from esent.pages.filesystem import File, FileSystem
 from esent.pages.header import FORMAT_MAJOR, DatabaseHeader, DatabaseState
 from esent.pages.locking import FileLock
 from esent.pages.primitives import BackupInfo, Lgpos, LogTime, Signature
+from esent.tree.write import DEFAULT_DENSITY, WritableTree
 
 if TYPE_CHECKING:
     from esent.engine.instance import Instance
     from esent.engine.session import Session
 
 MOST_DATABASES = 6  # beside the temporary one
+CACHE_BYTES = 256 << 20  # of a database, unless JET_paramCacheSizeMax asks for less
 ATTACH_OPTIONS = (
     grbits.JET_bitDbReadOnly
     | grbits.JET_bitDbExclusive
@@ -139,6 +142,41 @@ class AttachedDatabase:
         self._header = held.file.header
         self._header_guard = threading.RLock()
         self._ranges = RangeLock()
+        self.store = self._open_store()
+
+    def _open_store(self) -> DatabaseStore:
+        """The live pages, hooked to the transactions and the gates of the instance."""
+        instance = self.instance
+        number = instance.parameters.number
+        store = DatabaseStore(
+            self.dbid,
+            self.file,
+            instance.instance_log if self.logged else None,
+            dbtime=self._header.dbtime_dirtied,
+            objid=self._header.objid_last,
+            cache_pages=min(number(params.JET_paramCacheSizeMax), CACHE_BYTES // self.file.page_size),
+            size_limit=self.size_limit,
+        )
+        store.growth = number(params.JET_paramDbExtensionSize)
+        store.fragment = number(params.JET_paramPageFragment)
+        store.log_undo_info = lambda page: instance.transactions.log_undo_info(self.dbid, page)
+        store.reserved_space = lambda page, beside: instance.transactions.reserved_space(self.dbid, page, beside=beside)
+        store.holding = self._ranges.hold
+        store.writing = instance.gate.writing
+        store.extended = self._extended
+        if self.logged:
+            store.tend = instance.instance_log.tend
+        return store
+
+    def _extended(self, pages: int) -> None:
+        """The file has become longer; the header says so when it is written next."""
+        with self._header_guard:
+            self._header.extend_count = self._header.extend_count + 1 & 0xFFFFFFFF
+            self._header.logtime_last_extend = LogTime.now()
+
+    def nodes(self, objid: int, root: int, *, unique: bool, density: int = DEFAULT_DENSITY) -> WritableTree:
+        """The nodes of the tree with a root page."""
+        return self.store.tree(objid, root, unique=unique, density=density)
 
     # -- for a backup ---------------------------------------------------------------------------------------------
 
@@ -155,6 +193,8 @@ class AttachedDatabase:
         """Apply `change` to the live header and write both copies durably; if that fails the header is as it was."""
         with self.instance.gate.writing(), self._header_guard:
             changed = self._header.copy()
+            changed.dbtime_dirtied = max(changed.dbtime_dirtied, self.store.dbtime)
+            changed.objid_last = max(changed.objid_last, self.store.objid)
             change(changed)
             self.file.write_header(changed)
             self._header = changed
@@ -221,8 +261,15 @@ class AttachedDatabase:
             header.logtime_consistent = header.logtime_detach = LogTime.now()
             header.bkinfo_snapshot_cur = BackupInfo()
 
-        self.file.sync()
+        self.flush()
         self.update_header(change)
+
+    def flush(self) -> None:
+        """Bring all pages to the file, and the file to the disk."""
+        with self.instance.lock:
+            self.store.flush()
+        with self.instance.gate.writing():
+            self.file.sync()
 
     def stamp_generation(self, generation: int, created: LogTime, lowest: int) -> None:
         """A new generation is about to take records: it may now be in the file, `lowest` is the checkpoint's."""
@@ -287,9 +334,8 @@ class Databases:
         self._changing = threading.RLock()  # attaches and detaches come one after another
 
     def all(self) -> list[AttachedDatabase]:
-        """Those attached, in the order of their numbers in the log."""
-        with self._instance.lock:
-            return sorted(self._attached.values(), key=lambda each: each.dbid)
+        """Those attached, in the order of their numbers in the log. Takes no lock: asked for also while a log begins."""
+        return sorted(self._attached.values(), key=lambda each: each.dbid)
 
     def find(self, path: Path) -> AttachedDatabase | None:
         return next((each for each in self.all() if same_file(str(each.path), str(path))), None)
@@ -403,6 +449,10 @@ class Databases:
         instance = self._instance
         for user in instance.all_sessions():
             self.close_all(user, database.number)
+        if not database.read_only:
+            with instance.lock:
+                instance.transactions.forget_database(database.dbid)
+            database.flush()
         position: Lgpos | None = None
         if database.logged:
             position = instance.append(DetachDB(procid=session.procid, dbid=database.dbid, path=str(database.path)))

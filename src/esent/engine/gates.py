@@ -18,6 +18,11 @@ class WriteGate:
         self._inside: dict[int, int] = {}
         self._closed = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether those who come now have to wait."""
+        return self._closed > 0
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         me = threading.get_ident()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +27,11 @@ SEGMENTS_KEPT_FREE = 3
 class InstanceLog:
     """Appends, flushes and rolls through the instance's write gate; keeps the checkpoint.
 
-    The checkpoint stays where the instance started until the log is deeper than JET_paramCheckpointDepthMax, and goes to the
-    end of the log at a clean end. A write that fails makes the log dead: `failed`, and the instance unavailable.
+    The checkpoint stays where the instance started until the log is deeper than JET_paramCheckpointDepthMax; then old pages
+    are written, and it follows the oldest page that the files lack and the oldest open transaction. At a clean end it goes to
+    the end of the log. A write that fails makes the log dead: `failed`, and the instance unavailable.
+
+    Locks, in this order: that of the instance, the gate, that of the checkpoint.
     """
 
     def __init__(self, instance: Instance, stream: LogStream, checkpoint_path: Path, dbms_param: DbmsParam) -> None:
@@ -36,6 +39,7 @@ class InstanceLog:
         self.stream = stream
         self.started_at = Lgpos()  # of the Init2 record
         self.failed = False
+        self._deep = False  # the checkpoint has to move on
         self._path = checkpoint_path
         self._guard = threading.RLock()  # of the live checkpoint and its file
         self._live = Checkpoint(signature=stream.signature, dbms_param=dbms_param)
@@ -60,15 +64,34 @@ class InstanceLog:
 
     def append(self, record: Record) -> Lgpos:
         """Put a record into the log; its position."""
-        self._checked()
-        size = len(record.encode())
-        with self.instance.gate.writing() if self._may_roll(size) else nullcontext():
-            try:
-                position = self.stream.append(record)
-            except JetError as problem:
-                raise self._met(problem) from None
+        if self.failed:
+            self._checked()
+        image = record.encode()
+        size = len(image)
+        try:
+            if self._may_roll(size):
+                with self.instance.gate.writing():
+                    position = self.stream.append(record)
+            else:
+                position = self.stream.append_image(image, record)
+        except JetError as problem:
+            raise self._met(problem) from None
         thread_counters().count_record(size)
         return position
+
+    def append_all(self, records: Sequence[Record]) -> list[Lgpos]:
+        """Put records into the log, none of another thread between them; their positions."""
+        self._checked()
+        sizes = [len(record.encode()) for record in records]
+        with self.instance.gate.writing() if self._may_roll(sum(sizes)) else nullcontext():
+            try:
+                positions = self.stream.append_all(records)
+            except JetError as problem:
+                raise self._met(problem) from None
+        counters = thread_counters()
+        for size in sizes:
+            counters.count_record(size)
+        return positions
 
     def _may_roll(self, size: int) -> bool:
         """Whether appending that many bytes may need a new generation, which writes; elsewhere appending is work in memory."""
@@ -105,15 +128,53 @@ class InstanceLog:
         return [entry for entry in entries if entry is not None]
 
     def _new_generation(self, generation: int, created: LogTime) -> None:
-        """Before a new generation takes records: the checkpoint where the log is deep, then the headers."""
-        depth = self.instance.parameters.number(params.JET_paramCheckpointDepthMax)
-        size = self.instance.parameters.number(params.JET_paramLogFileSize) * 1024
+        """Before a new generation takes records: the headers, and the checkpoint where the log is deep.
+
+        Another thread may hold the lock of the instance and wait for this; then the checkpoint moves on a little later.
+        """
+        if self.started_at != Lgpos() and self._behind(generation) > self._depth:
+            self._deep = True
+            if self.instance.lock.acquire(blocking=False):
+                try:
+                    self._follow(Lgpos(generation, 1, 0))
+                finally:
+                    self.instance.lock.release()
+        self.instance.databases.stamp_generation(generation, created, self._live.position.generation)
+
+    @property
+    def _depth(self) -> int:
+        return self.instance.parameters.number(params.JET_paramCheckpointDepthMax)
+
+    def _behind(self, generation: int) -> int:
+        """Bytes of log between the checkpoint and a generation."""
+        return (generation - self._live.position.generation) * self.stream.log_file_size
+
+    def tend(self) -> None:
+        """Between two operations, the lock of the instance held: where the log is deep, write old pages and the checkpoint."""
+        if not self._deep or self.instance.gate.closed:
+            return
+        self._deep = False
+        generation = self.stream.generation
+        keep = max(1, self._depth // self.stream.log_file_size)
+        for database in self.instance.databases.all():
+            if database.logged:
+                database.store.flush(Lgpos(generation - keep + 1, 0, 0))
+        before = self._live.position.generation
+        self._follow(self.stream.durable_tip())
+        if self._live.position.generation > before:
+            self.write_checkpoint()
+
+    def _follow(self, tip: Lgpos) -> None:
+        """Put the checkpoint where redo has to start, at `tip` at the latest; it never goes back."""
+        instance = self.instance
+        consistent = min((each.store.oldest() for each in instance.databases.all() if each.logged), default=tip)
+        consistent = min(consistent, tip)
+        begun = instance.transactions.oldest_begin()
         with self._guard:
-            behind = (generation - self._live.position.generation) * size
-            if self.started_at != Lgpos() and behind > depth:
-                self._advance(Lgpos(generation, 1, 0))
-            lowest = self._live.position.generation
-        self.instance.databases.stamp_generation(generation, created, lowest)
+            position = min(consistent, begun) if begun is not None else consistent
+            if position > self._live.position:
+                self._live.position = position
+                self._live.db_consistency = max(consistent, self._live.db_consistency)
 
     # -- the checkpoint -------------------------------------------------------------------------------------------
 
@@ -123,7 +184,7 @@ class InstanceLog:
 
     def start_checkpoint(self, position: Lgpos, before: Checkpoint | None) -> None:
         """Put the checkpoint where the instance starts; the backup fields go over from the one before of this stream."""
-        with self._guard:
+        with self.instance.gate.writing(), self._guard:
             if before is not None and before.signature == self._live.signature:
                 self._live.last_full_backup_checkpoint = before.last_full_backup_checkpoint
                 self._live.full_backup, self._live.full_backup_time = before.full_backup, before.full_backup_time
@@ -137,7 +198,7 @@ class InstanceLog:
 
     def update_checkpoint(self, change: Callable[[Checkpoint], None]) -> None:
         """Apply `change` to the live checkpoint and write it; if that fails the live one is as it was."""
-        with self._guard:
+        with self.instance.gate.writing(), self._guard:
             changed = self._live.copy()
             change(changed)
             self._write(changed)
@@ -145,20 +206,18 @@ class InstanceLog:
 
     def write_checkpoint(self) -> None:
         """Write the live checkpoint with its attach list."""
-        with self._guard:
+        with self.instance.gate.writing(), self._guard:
             self._write(self._live)
 
     def finish_checkpoint(self, end: Lgpos) -> None:
         """After a clean end: at the end record, with nothing attached."""
-        with self._guard:
+        with self.instance.gate.writing(), self._guard:
             self._advance(end)
             self._live.attachments = []
             self._live.flags &= ~ATTACH_LIST_IN_USE
-            with self.instance.gate.writing():
-                self._live.write(self._path, files=self.instance.files)
+            self._live.write(self._path, files=self.instance.files)
 
     def _write(self, checkpoint: Checkpoint) -> None:
         checkpoint.attachments = self.attachments(checkpoint.position)
         checkpoint.flags |= ATTACH_LIST_IN_USE
-        with self.instance.gate.writing():
-            checkpoint.write(self._path, files=self.instance.files)
+        checkpoint.write(self._path, files=self.instance.files)

@@ -104,7 +104,8 @@ class DatabaseStore:
 
     For the owner to set: `log_undo_info(page)` is called before a page is written, `reserved_space(page, beside)` gives the
     bytes that must stay free on it; `holding(first, last)` keeps backups off pages while they are written, `writing()` waits
-    while writes are frozen; `extended(pages)` is told of a file that has become longer.
+    while writes are frozen; `extended(pages)` is told of a file that has become longer; `tend()` is called between two
+    operations.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class DatabaseStore:
         self.holding: Callable[[int, int], AbstractContextManager[None]] = lambda _first, _last: nullcontext()
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
         self.extended: Callable[[int], None] | None = None
+        self.tend: Callable[[], None] | None = None
         self.unsynced = LGPOS_MAX  # the earliest begin of what was written since the file was flushed
         self.pages_written = 0
         self._steady = 0
@@ -193,7 +195,11 @@ class DatabaseStore:
         return self.file.page_count
 
     def trim(self) -> None:
-        if len(self.cache.pages) > self.cache.limit and not self._steady:
+        if self._steady:
+            return
+        if self.tend is not None:
+            self.tend()
+        if len(self.cache.pages) > self.cache.limit:
             self.cache.trim()
 
     @contextmanager

@@ -349,7 +349,10 @@ class LogStream:
 
         Raises JET_errLogWriteFail (the stream is dead), JET_errLogDiskFull, JET_errLogSequenceEnd, JET_errLogBufferTooSmall.
         """
-        image = record.encode()
+        return self.append_image(record.encode(), record)
+
+    def append_image(self, image: bytes, record: Record) -> Lgpos:
+        """As `append`, for a record whose bytes are known already."""
         with self._changed:
             buffer = self._buffer
             usual = not (self._rolling or self._closed or self._quiesced or self._failure is not None or self.sequence_end)

@@ -33,6 +33,14 @@ class Writer(Protocol):
         ...
 
 
+class Node(Protocol):
+    """A node as it is on its page; `flags` as of `pages.edit`."""
+
+    key: bytes
+    data: bytes
+    flags: int
+
+
 class Change(Protocol):
     """A change that is to be undone."""
 

@@ -19,6 +19,7 @@ from esent.tree.live import (
     OPER_NONE,
     OPER_REPLACE,
     Change,
+    Node,
     NodeStore,
     Operation,
     SplitLevel,
@@ -176,20 +177,20 @@ class WritableTree:
             found = self._backward(found.page, found.line - 1)
         return found
 
-    def next(self, node: Position) -> Position | None:
+    def next(self, node: Node) -> Position | None:
         """The node behind, whether or not this one is still there."""
         self.store.trim()
-        if self.store.holds(node.page) and node.page.dbtime == node.dbtime:
+        if isinstance(node, Position) and self.store.holds(node.page) and node.page.dbtime == node.dbtime:
             return self._forward(node.page, node.line + 1)
         found = self._at_least(node.key, b"" if self.unique else node.data)
         if found is not None and found.key == node.key and (self.unique or found.data == node.data):
             return self._forward(found.page, found.line + 1)
         return found
 
-    def previous(self, node: Position) -> Position | None:
+    def previous(self, node: Node) -> Position | None:
         """The node before, whether or not this one is still there."""
-        if self.store.holds(node.page) and node.page.dbtime == node.dbtime:
-            self.store.trim()
+        self.store.trim()
+        if isinstance(node, Position) and self.store.holds(node.page) and node.page.dbtime == node.dbtime:
             return self._backward(node.page, node.line - 1)
         return self.seek_lt(node.key, b"" if self.unique else node.data)
 
