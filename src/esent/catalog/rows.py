@@ -317,12 +317,19 @@ def locales_nodes(locales: Mapping[str, int], *, small_page: bool) -> Iterator[t
     ]
     rows.append(("MSysLocalesConsistent", 2, 1))
     rows += [(name, 2, count) for name, count in locales.items()]
-    nodes = []
-    for name, kind, value in rows:
-        text = (name + "\0").encode("utf-16-le")
-        record = encode_record((bytes((kind,)), struct.pack("<i", value)), (1, 4), (text,), small_page=small_page)
-        nodes.append((build_key(_LOCALES_KEY, (text,))[0], record))
+    nodes = [_locales_node(name, kind, value, small_page=small_page) for name, kind, value in rows]
     yield from sorted(nodes)
+
+
+def locale_node(name: str, count: int, *, small_page: bool) -> tuple[bytes, bytes]:
+    """Key and record of MSysLocales for a sort order (`locale_key`) that `count` indexes have."""
+    return _locales_node(name, 2, count, small_page=small_page)
+
+
+def _locales_node(name: str, kind: int, value: int, *, small_page: bool) -> tuple[bytes, bytes]:
+    text = (name + "\0").encode("utf-16-le")
+    record = encode_record((bytes((kind,)), struct.pack("<i", value)), (1, 4), (text,), small_page=small_page)
+    return build_key(_LOCALES_KEY, (text,))[0], record
 
 
 def key_definition(table: Table, index: Index, sort_key: SortKey | None = None) -> KeyDefinition:
