@@ -119,6 +119,18 @@ class Writer:
         return f"session {self.procid}"
 
 
+class UnloggedWriter(Writer):
+    """A writer as pages without a log see it: nothing of it goes into the log of the instance."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__(writer.instance, writer.procid)
+        self.level = writer.level
+        self.trx_begin0 = writer.trx_begin0
+
+    def log_begin(self) -> None:
+        """There is nothing to precede."""
+
+
 class Transactions:
     """The transactions of one instance and their versions."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from esent.constants import codes
-from esent.engine.transactions import Writer
+from esent.engine.transactions import UnloggedWriter, Writer
 from esent.errors import JetError, jet_error
 from esent.pages.edit import NODE_DELETED
 from esent.versions.store import (
@@ -120,22 +120,21 @@ class VersionedTree:
             transaction = self._begin_change(session)
             node = self.nodes.find(key, None if self.unique else data)
             versioned &= self.versioned
-            if node is not None:
-                deleted = bool(node.flags & NODE_DELETED)
-                if not deleted or self._conflicts(transaction, OPER_INSERT, node.key, node.data):
-                    raise self._refusal(codes.JET_errKeyDuplicate, "inserting a node whose key is taken")
             bookmark = b"" if self.unique else data
+            taken = node is not None and not node.flags & NODE_DELETED
+            if taken or self._conflicts(transaction, OPER_INSERT, key, bookmark):
+                raise self._refusal(codes.JET_errKeyDuplicate, "inserting a node whose key is taken")
             before = node.data if node is not None and self.unique else b""
             self._require_room(transaction, key, bookmark, len(before))
             rceid = self.store.next_rceid() if versioned else 0
             second = self.store.next_rceid() if versioned and node is not None and self.unique else 0
-            self._log_begin(session)
+            writer = self._writer(session)
             if node is None:
-                self.nodes.insert(session, key, data, rceid=rceid)
+                self.nodes.insert(writer, key, data, rceid=rceid)
             elif self.unique:
-                self.nodes.flag_insert_and_replace(session, key, data, rceid=rceid, rceid_replace=second)
+                self.nodes.flag_insert_and_replace(writer, key, data, rceid=rceid, rceid_replace=second)
             else:
-                self.nodes.flag_insert(session, key, data, rceid=rceid)
+                self.nodes.flag_insert(writer, key, data, rceid=rceid)
             if transaction is not None and rceid:
                 self.store.add(transaction, self.versions, OPER_INSERT, key, bookmark, rceid=rceid)
                 if second:
@@ -156,8 +155,8 @@ class VersionedTree:
             before = node.data
             self._require_room(transaction, key, b"", len(before))
             rceid = self.store.next_rceid() if self.versioned else 0
-            self._log_begin(session)
-            self.nodes.replace(session, key, b"", new_data, rceid=rceid)
+            writer = self._writer(session)
+            self.nodes.replace(writer, key, b"", new_data, rceid=rceid)
             if transaction is not None and rceid:
                 self.store.add(transaction, self.versions, OPER_REPLACE, key, b"", rceid=rceid, before=before)
 
@@ -168,13 +167,13 @@ class VersionedTree:
             bookmark = b"" if self.unique else data_bookmark
             self._changeable(session, transaction, OPER_FLAG_DELETE, key, bookmark)
             self._require_room(transaction, key, bookmark, 0)
-            self._log_begin(session)
+            writer = self._writer(session)
             if transaction is None or not self.versioned:
-                self.nodes.delete(session, key, bookmark)
+                self.nodes.delete(writer, key, bookmark)
                 self.store.epoch += 1
                 return
             rceid = self.store.next_rceid()
-            self.nodes.flag_delete(session, key, bookmark, rceid=rceid)
+            self.nodes.flag_delete(writer, key, bookmark, rceid=rceid)
             self.store.add(transaction, self.versions, OPER_FLAG_DELETE, key, bookmark, rceid=rceid)
 
     def delta(
@@ -210,8 +209,8 @@ class VersionedTree:
             versioned &= self.versioned
             self._require_room(transaction, key, bookmark, 0)
             rceid = self.store.next_rceid() if versioned else 0
-            self._log_begin(session)
-            self.nodes.delta(session, key, bookmark, offset, delta, size, rceid=rceid)
+            writer = self._writer(session)
+            self.nodes.delta(writer, key, bookmark, offset, delta, size, rceid=rceid)
             self.store.epoch += 1
             if transaction is not None and rceid:
                 self.store.add(transaction, self.versions, oper, key, bookmark, rceid=rceid, offset=offset, delta=delta)
@@ -231,13 +230,24 @@ class VersionedTree:
                 self._require_room(transaction, key, bookmark, 0)
                 self.store.add(transaction, self.versions, oper, key, bookmark)
 
+    def lock_key(self, session: Session, key: bytes, *, write: bool) -> None:
+        """`lock` for a key, whether there is a node with it or not."""
+        with self.instance.lock:
+            transaction = self._begin_change(session)
+            oper = OPER_WRITE_LOCK if write else OPER_READ_LOCK
+            if self._conflicts(transaction, oper, key, b""):
+                raise self._refusal(codes.JET_errWriteConflict, "locking a key that another session has locked")
+            if transaction is not None:
+                self._require_room(transaction, key, b"", 0)
+                self.store.add(transaction, self.versions, oper, key, b"")
+
     def _begin_change(self, session: Session) -> Transaction | None:
         session.require_writable()
         return session.open_transaction() if self.versioned else session.transaction
 
-    def _log_begin(self, session: Session) -> None:
-        if self.logged:
-            session.log_begin()
+    def _writer(self, session: Writer) -> Writer:
+        """Who the pages know the session as; without a log it begins nothing in that of the instance."""
+        return session if self.logged else UnloggedWriter(session)
 
     def _require_room(self, transaction: Transaction | None, key: bytes, data: bytes, image: int) -> None:
         if transaction is not None:
@@ -267,7 +277,7 @@ class VersionedTree:
     def undo(self, writer: Writer, version: Version) -> None:
         """Take a version's change off its page."""
         chain = _chain(version)
-        self.nodes.undo(writer, version, chain.key, chain.data)
+        self.nodes.undo(self._writer(writer), version, chain.key, chain.data)
 
     def page_of(self, version: Version) -> int:
         chain = _chain(version)
@@ -278,9 +288,7 @@ class VersionedTree:
         node = self.nodes.find(key, None if self.unique else data)
         if node is None or not node.flags & NODE_DELETED or self.versions.chain(key, data) is not None:
             return
-        if self.logged:
-            writer.log_begin()
-        self.nodes.delete(writer, key, data)
+        self.nodes.delete(self._writer(writer), key, data)
         self.store.epoch += 1
 
     def forget(self) -> None:
@@ -315,6 +323,15 @@ class VersionedTree:
         """Whether a write to the node would conflict now: another session has changed it since the snapshot."""
         with self.instance.lock:
             return self._conflicts(session.transaction, OPER_REPLACE, key, b"" if self.unique else data)
+
+    def changed_by_other(self, session: Session, key: bytes, data: bytes = b"") -> bool:
+        """Whether another session has a change to the node that is not committed."""
+        with self.instance.lock:
+            chain = self.versions.chain(key, b"" if self.unique else data)
+            if chain is None or not chain.versions:
+                return False
+            newest = chain.versions[-1].transaction
+            return newest is not session.transaction and not newest.commit0
 
     def cursor(self, session: Session) -> VersionedCursor:
         """A cursor that is nowhere yet."""
