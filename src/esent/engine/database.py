@@ -25,7 +25,7 @@ from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import File, FileSystem
 from esent.pages.header import FORMAT_MAJOR, DatabaseHeader, DatabaseState
 from esent.pages.locking import FileLock
-from esent.pages.primitives import BackupInfo, Lgpos, LogTime, Signature
+from esent.pages.primitives import LGPOS_MAX, BackupInfo, Lgpos, LogTime, Signature
 from esent.tree.write import DEFAULT_DENSITY, WritableTree
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ class AttachedDatabase:
         self._header = held.file.header
         self._header_guard = threading.RLock()
         self._ranges = RangeLock()
+        self.pinned = LGPOS_MAX  # where the log must be kept from while the database is being created
         self.store = self._open_store()
 
     def _open_store(self) -> DatabaseStore:
@@ -174,6 +175,10 @@ class AttachedDatabase:
             self._header.extend_count = self._header.extend_count + 1 & 0xFFFFFFFF
             self._header.logtime_last_extend = LogTime.now()
 
+    def limit_size(self, pages: int) -> None:
+        """JetSetMaxDatabaseSize; 0: no limit."""
+        self.size_limit = self.store.size_limit = pages
+
     def nodes(self, objid: int, root: int, *, unique: bool, density: int = DEFAULT_DENSITY) -> WritableTree:
         """The nodes of the tree with a root page."""
         return self.store.tree(objid, root, unique=unique, density=density)
@@ -204,6 +209,14 @@ class AttachedDatabase:
 
     def last_pgno(self) -> int:
         return self.file.page_count
+
+    def stamp_creation_finished(self) -> None:
+        """Everything a new database needs is in the log (or in the file): it is one like any other from now on."""
+
+        def change(header: DatabaseHeader) -> None:
+            header.change_state(DatabaseState.DIRTY_SHUTDOWN)
+
+        self.update_header(change)
 
     # -- the header's life ----------------------------------------------------------------------------------------
 
@@ -331,7 +344,7 @@ class Databases:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._attached: dict[int, AttachedDatabase] = {}  # by JET_DBID
-        self._changing = threading.RLock()  # attaches and detaches come one after another
+        self.changing = threading.RLock()  # attaches and detaches come one after another
 
     def all(self) -> list[AttachedDatabase]:
         """Those attached, in the order of their numbers in the log. Takes no lock: asked for also while a log begins."""
@@ -359,7 +372,7 @@ class Databases:
         session.check_owner()
         session.require_no_transaction("attaching a database")
         read_only = bool(grbit & grbits.JET_bitDbReadOnly)
-        with self._instance.backup.attaching(), self._changing:
+        with self._instance.backup.attaching(), self.changing:
             known = self.find(path)
             if known is not None:
                 if known.read_only and not read_only:
@@ -375,16 +388,16 @@ class Databases:
             raise jet_error(codes.JET_errDatabaseSharingViolation, "another instance has the database attached", file=path)
         if not instance.files.exists(path):
             raise jet_error(codes.JET_errFileNotFound, "there is no such database", file=path)
-        dbid = self._free_dbid()
+        dbid = self.free_dbid()
         held = HeldFile(path, writable=not read_only, files=instance.files)
         try:
             require_attachable(held.file.header, instance.page_size, path)
             database = AttachedDatabase(instance, dbid, held, logged=logged, size_limit=size_limit)
-            if database.logged:
-                self._log_attach(session, database)
-            elif not read_only:
-                database.stamp_attached_unlogged()
-            with instance.lock:
+            with instance.lock:  # nobody moves the checkpoint on between the record and the list
+                if database.logged:
+                    self._log_attach(session, database)
+                elif not read_only:
+                    database.stamp_attached_unlogged()
                 self._attached[database.number] = database
         except BaseException:
             held.close()
@@ -394,7 +407,8 @@ class Databases:
             if instance.parameters.number(params.JET_paramAggressiveLogRollover):
                 instance.roll_log()
 
-    def _free_dbid(self) -> int:
+    def free_dbid(self) -> int:
+        """A number in the log for one more. JET_errTooManyAttachedDatabases."""
         with self._instance.lock:
             used = {each.dbid for each in self._attached.values()}
         free = next((dbid for dbid in range(1, MOST_DATABASES + 1) if dbid not in used), None)
@@ -419,6 +433,28 @@ class Databases:
         instance.flush_log(position)
         database.stamp_attached(position)
 
+    # -- databases that are being created -------------------------------------------------------------------------
+
+    def enter(self, session: Session, database: AttachedDatabase) -> None:
+        """A database is attached from now on, and open to a session."""
+        with self._instance.lock:
+            self._attached[database.number] = database
+            session.opens[database.number] += 1
+
+    def leave(self, database: AttachedDatabase) -> None:
+        """A database is not attached any more."""
+        with self._instance.lock:
+            for user in self._instance.all_sessions():
+                self.close_all(user, database.number)
+            self._attached.pop(database.number, None)
+
+    def require_one_database(self, session: Session, number: int, path: Path) -> None:
+        """JET_errOneDatabasePerSession where the session has another one open and that is not allowed."""
+        if self._instance.parameters.number(params.JET_paramOneDatabasePerSession) and any(
+            other != number for other in +session.opens
+        ):
+            raise jet_error(codes.JET_errOneDatabasePerSession, "the session has another database open", file=path)
+
     # -- detach ---------------------------------------------------------------------------------------------------
 
     def detach(self, session: Session, name: object, grbit: object = 0) -> None:
@@ -429,7 +465,7 @@ class Databases:
         path = None if name is None else full_path(name)
         session.check_owner()
         session.require_no_transaction("detaching a database")
-        with self._instance.backup.attaching(), self._changing:
+        with self._instance.backup.attaching(), self.changing:
             if path is None:
                 wanted = self.all()
             else:
@@ -484,10 +520,7 @@ class Databases:
                 raise jet_error(codes.JET_errDatabaseLocked, "another session has the database exclusively", file=path)
             if grbit & grbits.JET_bitDbExclusive and others:
                 raise jet_error(codes.JET_errDatabaseInUse, "other sessions have the database open", file=path)
-            if self._instance.parameters.number(params.JET_paramOneDatabasePerSession) and any(
-                number != database.number for number in +session.opens
-            ):
-                raise jet_error(codes.JET_errOneDatabasePerSession, "the session has another database open", file=path)
+            self.require_one_database(session, database.number, path)
             session.opens[database.number] += 1
             if grbit & grbits.JET_bitDbExclusive:
                 session.exclusive.add(database.number)

@@ -69,9 +69,11 @@ def database_info(session: Session, number: object, level: object) -> DatabaseAn
     if level in (grbits.JET_DbInfoFilesize, grbits.JET_DbInfoFilesizeOnDisk):
         return file_size(database) // database.file.page_size
     if level == grbits.JET_DbInfoSpaceOwned:
-        return sum(extent.pages for extent in owned_extents(database.file, _ROOT, _ROOT_OBJID))
+        with session.instance.lock:
+            return sum(extent.pages for extent in owned_extents(database.store, _ROOT, _ROOT_OBJID))
     if level == grbits.JET_DbInfoSpaceAvailable:
-        return sum(extent.pages for extent in available_extents(database.file, _ROOT, _ROOT_OBJID))
+        with session.instance.lock:
+            return sum(extent.pages for extent in available_extents(database.store, _ROOT, _ROOT_OBJID))
     if level == grbits.JET_DbInfoMisc:
         return database.header_image()
     if level == grbits.JET_DbInfoPageSize:

@@ -167,8 +167,10 @@ class InstanceLog:
     def _follow(self, tip: Lgpos) -> None:
         """Put the checkpoint where redo has to start, at `tip` at the latest; it never goes back."""
         instance = self.instance
-        consistent = min((each.store.oldest() for each in instance.databases.all() if each.logged), default=tip)
-        consistent = min(consistent, tip)
+        consistent = tip
+        for database in instance.databases.all():
+            if database.logged:
+                consistent = min(consistent, database.store.oldest(), database.pinned)
         begun = instance.transactions.oldest_begin()
         with self._guard:
             position = min(consistent, begun) if begun is not None else consistent

@@ -83,6 +83,7 @@ DEFAULT_CACHE_PAGES = 1 << 16
 DEFAULT_GROWTH = 256
 DEFAULT_FRAGMENT = 8
 DBTIME_LIMIT = 1 << 62
+SYSTEM_ROOT_OBJID = 1
 
 
 Head = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
@@ -188,6 +189,13 @@ class DatabaseStore:
         self.objid += 1
         return self.objid
 
+    def create_root(self, writer: Writer, pages: int) -> None:
+        """The tree that owns a new file of `pages` pages."""
+        self.begin(writer)
+        self.extend(pages)
+        self.objid = max(self.objid, SYSTEM_ROOT_OBJID)
+        self.create_tree(writer, NewTree(allocate.DATABASE_ROOT, SYSTEM_ROOT_OBJID, 0, pages, unique=True, multiple=True))
+
     # -- memory -----------------------------------------------------------------------------------------------------------
 
     @property
@@ -272,6 +280,10 @@ class DatabaseStore:
             self.extended(last)
 
     # -- changes of one page ------------------------------------------------------------------------------------------------
+
+    def begin(self, writer: Writer) -> None:
+        if self.log is not None:
+            writer.log_begin()
 
     def _next_dbtime(self, page: CachedPage) -> int:
         dbtime = self.dbtime + 1

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from esent.constants import codes, grbits
+from esent.engine.create import create_database
 from esent.engine.database import full_path
 from esent.engine.information import (
     MOST_PAGES,
@@ -58,15 +59,38 @@ def JetAttachDatabase3(
     sesid: JET_SESID, szFilename: str, rgsetdbparam: list[JET_SETDBPARAM] | None = None, grbit: JET_GRBIT = 0
 ) -> JET_ERR:
     """JetAttachDatabase with database parameters."""
+    return JetAttachDatabase2(sesid, szFilename, _size_limit(rgsetdbparam), grbit)
+
+
+def _size_limit(parameters: list[JET_SETDBPARAM] | None) -> int:
+    """The limit to the size among database parameters; 0 for none."""
     limit = 0
-    for item in rgsetdbparam or []:
+    for item in parameters or []:
         if not grbits.JET_dbparamDbSizeMaxPages <= item.dbparamid < grbits.JET_dbparamMaxValueInvalid:
             raise jet_error(codes.JET_errInvalidDbparamId, f"there is no database parameter {item.dbparamid!r}")
         if not isinstance(item.pvParam, int):
             raise jet_error(codes.JET_errInvalidParameter, f"{item.pvParam!r} is no value of a database parameter")
         if item.dbparamid == grbits.JET_dbparamDbSizeMaxPages:
             limit = item.pvParam
-    return JetAttachDatabase2(sesid, szFilename, limit, grbit)
+    return limit
+
+
+def JetCreateDatabase(sesid: JET_SESID, szFilename: str, szConnect: str | None = None, grbit: JET_GRBIT = 0) -> JET_DBID:
+    """Create a database, attach it to the instance and open it for the session."""
+    return JetCreateDatabase2(sesid, szFilename, 0, grbit)
+
+
+def JetCreateDatabase2(sesid: JET_SESID, szFilename: str, cpgDatabaseSizeMax: int = 0, grbit: JET_GRBIT = 0) -> JET_DBID:
+    """JetCreateDatabase with a limit to the size, in pages."""
+    with session_call(sesid) as session:
+        return create_database(session, szFilename, grbit, cpgDatabaseSizeMax)
+
+
+def JetCreateDatabase3(
+    sesid: JET_SESID, szFilename: str, rgsetdbparam: list[JET_SETDBPARAM] | None = None, grbit: JET_GRBIT = 0
+) -> JET_DBID:
+    """JetCreateDatabase with database parameters."""
+    return JetCreateDatabase2(sesid, szFilename, _size_limit(rgsetdbparam), grbit)
 
 
 def JetDetachDatabase(sesid: JET_SESID, szFilename: str | None) -> JET_ERR:
@@ -165,7 +189,7 @@ def JetSetMaxDatabaseSize(sesid: JET_SESID, dbid: JET_DBID, cpg: int, grbit: JET
         database = session.instance.databases.get(session, dbid)
         if not isinstance(cpg, int) or not 0 <= cpg <= MOST_PAGES:
             raise jet_error(codes.JET_errInvalidParameter, f"{cpg!r} is not a number of pages", file=database.path)
-        database.size_limit = cpg
+        database.limit_size(cpg)
     return 0
 
 
@@ -225,6 +249,9 @@ __all__ = [
     "JetAttachDatabase2",
     "JetAttachDatabase3",
     "JetCloseDatabase",
+    "JetCreateDatabase",
+    "JetCreateDatabase2",
+    "JetCreateDatabase3",
     "JetDetachDatabase",
     "JetDetachDatabase2",
     "JetGetDatabaseFileInfo",

@@ -35,6 +35,7 @@ SMALL_TREE = 16  # pages; below, a tree grows in small steps
 SMALL_STEP = 4
 SHARE = 4  # a larger one grows by that part of its first extent
 ROOT_FRAGMENT = 4
+FILE_HEADERS = 2  # pages in front of page 1
 BUFFER = struct.Struct("<IIII")
 _KEY = struct.Struct(">I")
 _BUFFER_STEPS = {2: 2, 3: 8, 4: 16}  # pages needed and taken
@@ -291,7 +292,7 @@ class _Space:
         """A further extent of at least `least` pages from the parent, or from the end of the file; now free in this tree."""
         self.reserve_for_space_trees()
         if self.is_database:
-            extent = self._extend(max(least, wanted))
+            extent = self._extend(least, max(least, wanted))
         else:
             extent = self.parent().take_extent(least, self._next_step(least))
             if extent.pages != self.header.pages:
@@ -307,23 +308,24 @@ class _Space:
             return max(least, SMALL_STEP)
         return max(least, header.pages if header.latest else header.pages // SHARE, SMALL_TREE)
 
-    def _extend(self, count: int) -> Extent:
-        """Make the file longer."""
+    def _extend(self, least: int, wanted: int) -> Extent:
+        """Make the file longer: by a whole step of growth, or by what is wanted, or by the least that will do."""
         store = self.store
         last_owned = max((extent.last for extent in self.owned().extents()), default=0)
         growth = store.growth
-        count = max(count, growth, 0 if self.header.latest else self.header.pages // SHARE)
-        total = last_owned + 2 + count
+        count = max(wanted, growth, 0 if self.header.latest else self.header.pages // SHARE)
+        total = last_owned + FILE_HEADERS + count
         total += -total % growth
-        try:
-            store.extend(total - 2)
-        except JetError as problem:
-            least = last_owned + max(1, count if count < growth else 1)
-            if problem.code != codes.JET_errOutOfDatabaseSpace or least >= total - 2:
-                raise
-            store.extend(least)
-            total = least + 2
-        return Extent(last_owned + 1, total - 2)
+        goals = sorted({total - FILE_HEADERS, last_owned + wanted, last_owned + least}, reverse=True)
+        for goal in goals:
+            try:
+                store.extend(goal)
+            except JetError as problem:
+                if goal == goals[-1] or problem.code not in (codes.JET_errOutOfDatabaseSpace, codes.JET_errDiskFull):
+                    raise
+            else:
+                return Extent(last_owned + 1, goal)
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def reserve_for_space_trees(self) -> None:
         """See to it that both space trees can split when an extent is added."""
@@ -336,7 +338,7 @@ class _Space:
         count = max(need, _BUFFER_STEPS.get(tree.pages_needed(), 0))
         rest: Extent | None = None
         if self.is_database:
-            extent = self._extend(count)
+            extent = self._extend(need, count)
             if extent.pages > count:
                 rest = Extent(extent.first + count, extent.last)
         else:
@@ -399,14 +401,14 @@ class _Space:
 
 def take_page(store: NodeStore, writer: Writer, name: TreeName, near: int) -> int:
     """A free page of a tree. JET_errOutOfDatabaseSpace, JET_errDiskFull."""
-    writer.log_begin()
+    store.begin(writer)
     with store.steady():
         return _Space(store, writer, name).take_page(near)
 
 
 def give_back(store: NodeStore, writer: Writer, name: TreeName, first: int, count: int) -> None:
     """Pages that a tree used are free again. JET_errSPOwnExtCorrupted, JET_errSPAvailExtCorrupted."""
-    writer.log_begin()
+    store.begin(writer)
     with store.steady():
         _Space(store, writer, name).give_back(first, count)
 
@@ -426,7 +428,7 @@ def create_tree(
 
     With `multiple`, or more pages than a bitmap holds, it gets space trees at once. `objid` 0: the next one.
     """
-    writer.log_begin()
+    store.begin(writer)
     with store.steady():
         multiple = multiple or pages > BITMAP_PAGES + 1
         least = max(pages, 3) if multiple else max(pages, 1)
@@ -440,7 +442,7 @@ def create_tree(
 
 def free_tree(store: NodeStore, writer: Writer, name: TreeName) -> None:
     """All a tree owns, the trees below it included, goes to its parent. Nobody may use it any more."""
-    writer.log_begin()
+    store.begin(writer)
     with store.steady():
         space = _Space(store, writer, name)
         if space.header.multiple:
@@ -454,7 +456,15 @@ def free_tree(store: NodeStore, writer: Writer, name: TreeName) -> None:
 
 def grow_database(store: NodeStore, writer: Writer, pages: int) -> None:
     """Make the database own at least `pages` more, free for everybody."""
-    writer.log_begin()
+    store.begin(writer)
     with store.steady():
         page = store.get(DATABASE_ROOT)
         _Space(store, writer, TreeName(page.objid, DATABASE_ROOT, unique=True)).grow(pages)
+
+
+def owned_pages(store: NodeStore) -> int:
+    """The last page the database owns."""
+    page = store.get(DATABASE_ROOT)
+    header = parse_space_header(page.external_header(), DATABASE_ROOT)
+    tree = SpaceTree(store, TreeName(page.objid, DATABASE_ROOT, unique=True), header.word)
+    return max((extent.last for extent in tree.extents()), default=0)

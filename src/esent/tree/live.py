@@ -157,6 +157,10 @@ class NodeStore(Protocol):
         """Runs of free pages below this go along with the extent beside them."""
         ...
 
+    def begin(self, writer: Writer) -> None:
+        """Before a change: what the log has to know of the writer."""
+        ...
+
     def get(self, pgno: int) -> CachedPage: ...
 
     def holds(self, page: CachedPage) -> bool:

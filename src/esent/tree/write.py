@@ -226,7 +226,7 @@ class WritableTree:
         """Put a node where there is none with its bookmark. JET_errKeyDuplicate where there is one, deleted or not."""
         store = self.store
         store.trim()
-        writer.log_begin()
+        store.begin(writer)
         bookmark = self._bookmark(key, data)
         for _ in range(_SPLITS):
             page = self._leaf(bookmark)
@@ -312,13 +312,13 @@ class WritableTree:
     def set_external_header(self, writer: Writer, content: bytes) -> None:
         """Replace the external header of the root."""
         self.store.trim()
-        writer.log_begin()
+        self.store.begin(writer)
         self.store.set_external_header(writer, self.name, self._root(), content)
 
     def _node(self, writer: Writer, key: bytes, data: bytes) -> tuple[CachedPage, int]:
         """Page and line of a node that is there; the writer may change it now."""
         self.store.trim()
-        writer.log_begin()
+        self.store.begin(writer)
         page = self._leaf(self._bookmark(key, data))
         line, exact = page.seek(key, None if self.unique else data)
         if not exact:
