@@ -1,4 +1,4 @@
-"""Creating a database: the file, the trees of the system, the catalogue that describes itself
+"""Creating databases, and making them longer: the file, the trees of the system, the catalogue that describes itself
 (`reference/log-and-recovery.md` 8.2, `reference/database-format.md` 7.8, 8).
 
 | page    | content                                     | page    | content                        |
@@ -36,7 +36,9 @@ from esent.constants import codes, grbits, params
 from esent.engine.database import AttachedDatabase, Databases, HeldFile, full_path
 from esent.errors import JetError, jet_error
 from esent.log.records import CreateDB, CreateDBFinish, DetachDB
+from esent.pages.database_file import PGNO_MAX, DatabaseFile
 from esent.pages.edit import PAGE_INDEX
+from esent.pages.filesystem import FileSystem
 from esent.pages.header import (
     FIRST_DBTIME,
     HEADER_PAGES,
@@ -46,7 +48,7 @@ from esent.pages.header import (
     DatabaseState,
 )
 from esent.pages.primitives import LGPOS_MAX, LogTime, Signature
-from esent.tree.allocate import DATABASE_ROOT
+from esent.tree.allocate import DATABASE_ROOT, grow_database, owned_pages
 from esent.tree.live import TreeName
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ CREATE_OPTIONS = (
     | grbits.JET_bitDbEnableBackgroundMaintenance
     | grbits.JET_bitDbPurgeCacheOnAttach
 )
+RESIZE_OPTIONS = grbits.JET_bitResizeDatabaseOnlyGrow | grbits.JET_bitResizeDatabaseOnlyShrink
 SYSTEM_TREE_PAGES = 3  # a root with its space trees
 SHADOW_TREE_PAGES = 5
 LEAST_PAGES = 31  # what the system takes, and one
@@ -116,9 +119,18 @@ def _require_place(databases: Databases, session: Session, path: Path, *, overwr
     if files.exists(path):
         if files.is_directory(path):
             raise jet_error(codes.JET_errFileAccessDenied, "creating a database in the place of a folder", file=path)
-        if not overwrite:
+        if not overwrite and not _is_remnant(path, files):
             raise jet_error(codes.JET_errDatabaseDuplicate, "creating a database where there is a file", file=path)
     databases.free_dbid()
+
+
+def _is_remnant(path: Path, files: FileSystem) -> bool:
+    """Whether the file is what a creation that failed left: redo makes it again and finds no end of it."""
+    try:
+        with DatabaseFile(path, files=files) as file:
+            return file.header.state == DatabaseState.JUST_CREATED
+    except JetError:
+        return False
 
 
 class _Creation:
@@ -292,4 +304,24 @@ class _Creation:
         store.tree(name.objid, name.fdp, unique=True, density=density).insert(self.session, key, data)
 
 
-__all__ = ["CREATE_OPTIONS", "create_database"]
+def resize_database(session: Session, number: object, pages: object, grbit: object = 0) -> int:
+    """Make an open database at least `pages` long, in whole steps of growth; the pages of its file then, headers included.
+
+    Databases do not become shorter: asked for fewer pages they stay as they are.
+    """
+    database = session.instance.databases.get(session, number)
+    if not isinstance(grbit, int) or grbit & ~RESIZE_OPTIONS or grbit == RESIZE_OPTIONS:
+        raise jet_error(codes.JET_errInvalidGrbit, f"resizing a database with grbit {grbit!r}", file=database.path)
+    if not isinstance(pages, int) or not 0 <= pages <= PGNO_MAX:
+        raise jet_error(codes.JET_errInvalidParameter, f"{pages!r} is not a number of pages", file=database.path)
+    if database.read_only:
+        raise jet_error(codes.JET_errFileAccessDenied, "resizing a database that is attached read-only", file=database.path)
+    store = database.store
+    with session.implicit_transaction():
+        missing = pages - HEADER_PAGES - owned_pages(store)
+        if missing > 0 and not grbit & grbits.JET_bitResizeDatabaseOnlyShrink:
+            grow_database(store, session, missing)
+    return database.file.page_count + HEADER_PAGES
+
+
+__all__ = ["CREATE_OPTIONS", "create_database", "resize_database"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from esent.constants import codes, grbits
-from esent.engine.create import create_database
+from esent.engine.create import create_database, resize_database
 from esent.engine.database import full_path
 from esent.engine.information import (
     MOST_PAGES,
@@ -173,6 +173,18 @@ def JetSetDatabaseSize(sesid: JET_SESID, szDatabaseName: str, cpg: int) -> int:
         return set_database_size(szDatabaseName, cpg)
 
 
+def JetGrowDatabase(sesid: JET_SESID, dbid: JET_DBID, cpg: int) -> int:
+    """Make an open database at least `cpg` pages long; the pages of its file then."""
+    with session_call(sesid) as session:
+        return resize_database(session, dbid, cpg)
+
+
+def JetResizeDatabase(sesid: JET_SESID, dbid: JET_DBID, cpg: int, grbit: JET_GRBIT = 0) -> int:
+    """The same; a database that is longer already stays as it is. The pages of its file then."""
+    with session_call(sesid) as session:
+        return resize_database(session, dbid, cpg, grbit)
+
+
 def JetGetMaxDatabaseSize(sesid: JET_SESID, dbid: JET_DBID, grbit: JET_GRBIT = 0) -> int:
     """The limit to the size of an open database, in pages; 0 for none."""
     with session_call(sesid) as session:
@@ -261,7 +273,9 @@ __all__ = [
     "JetGetPageInfo",
     "JetGetPageInfo2",
     "JetGetRBSFileInfo",
+    "JetGrowDatabase",
     "JetOpenDatabase",
+    "JetResizeDatabase",
     "JetSetDatabaseSize",
     "JetSetMaxDatabaseSize",
     "JetUpgradeDatabase",

@@ -459,7 +459,7 @@ def grow_database(store: NodeStore, writer: Writer, pages: int) -> None:
     store.begin(writer)
     with store.steady():
         page = store.get(DATABASE_ROOT)
-        _Space(store, writer, TreeName(page.objid, DATABASE_ROOT, unique=True)).grow(pages)
+        _Space(store, writer, TreeName(page.objid, DATABASE_ROOT, unique=True)).grow(pages, pages)
 
 
 def owned_pages(store: NodeStore) -> int:
