@@ -33,3 +33,9 @@ class SessionHandle(Handle):
     """JET_SESID."""
 
     __slots__ = ()
+
+
+class TableHandle(Handle):
+    """JET_TABLEID."""
+
+    __slots__ = ()

@@ -23,7 +23,7 @@ Entry = tuple[int, bytes]  # flags of the offset word, stored bytes
 
 
 class RecordBuffer:
-    """A record in parts. Every change either fits (`TableView.record_most`) or raises JET_errRecordTooBig and changes nothing."""
+    """A record in parts. A change either fits (`TableView.record_most`) or raises JET_errRecordTooBig and changes nothing."""
 
     def __init__(self, view: TableView, image: bytes | None = None) -> None:
         self.view = view
@@ -80,7 +80,7 @@ class RecordBuffer:
             if not null:
                 bitmap[i >> 3] ^= 1 << (i & 7)
         end = HEADER_SIZE + len(self._fixed) + len(bitmap)
-        parts = [struct.pack("<BBH", count, 127 + len(self._variable), end), self._fixed, bitmap]
+        parts: list[bytes | bytearray] = [struct.pack("<BBH", count, 127 + len(self._variable), end), self._fixed, bitmap]
         offset = 0
         ends = []
         for value in self._variable:

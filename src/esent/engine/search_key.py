@@ -1,15 +1,15 @@
 """The search key of a cursor, made segment by segment (JetMakeKey).
 
-Rules (`reference/records-and-indexes.md` 6.6): the key holds up to one byte more than the key maximum of the index; a limit ends
-it: nothing follows, or FF up to the end. A partial limit leaves out what ends the value: the final 00 of a text of code page
-1252, everything behind the first weights of a Unicode text, the padding and count byte of a binary value.
+Rules (`reference/records-and-indexes.md` 6.6): the key holds up to one byte more than the key maximum of the index; a limit
+ends it: nothing follows, or FF up to the end. A partial limit leaves out what ends the value: the final 00 of a text of code
+page 1252, everything behind the first weights of a Unicode text, the padding and count byte of a binary value.
 """
 
 from __future__ import annotations
 
 from esent.constants import codes, grbits
 from esent.errors import jet_error
-from esent.records.columns import Column, Coltyp
+from esent.records.columns import Coltyp, Column
 from esent.records.keys import KEY_MOST_DEFAULT, KeyDefinition, Segment, normalise
 
 FULL_START = grbits.JET_bitFullColumnStartLimit

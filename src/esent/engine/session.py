@@ -21,6 +21,7 @@ from esent.log.records import ForceWriteLog
 from esent.pages.primitives import LGPOS_MIN, Lgpos
 
 if TYPE_CHECKING:
+    from esent.engine.cursor import Cursor
     from esent.engine.database import AttachedDatabase
     from esent.engine.instance import Instance
 
@@ -86,6 +87,7 @@ class Session(Writer):
         self.last_commit = LGPOS_MIN  # of the outermost commits of this session the last one that was logged
         self.opens: Counter[int] = Counter()  # JET_DBID -> how often it was opened by this session
         self.exclusive: set[int] = set()
+        self.cursors: list[Cursor] = []  # open tables, in the order of their opening
         self.commit_default: int | None = None
         self._owner: object = None  # of the transaction: a thread's identity or a context
         self._context: int | None = None
@@ -347,6 +349,8 @@ class Session(Writer):
                 self.abandon()
             else:
                 self.instance.transactions.discard(self)
+            for cursor in list(self.cursors):
+                cursor.close()
             for number in list(self.opens):
                 self.instance.databases.close_all(self, number)
             self.instance.sessions.pop(self.procid, None)

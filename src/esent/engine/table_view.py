@@ -15,12 +15,14 @@ from esent.constants import codes
 from esent.errors import jet_error
 from esent.pages.header import DatabaseHeader
 from esent.records.columns import (
+    FIXED_LAST,
     FLAG_AUTOINCREMENT,
     FLAG_DEFAULT,
     FLAG_ESCROW,
     FLAG_NOT_NULL,
     FLAG_USER_DEFINED_DEFAULT,
     FLAG_VERSION,
+    TAGGED_FIRST,
     TEMPLATE_BIT,
     Column,
 )
@@ -85,8 +87,9 @@ class TableView:
         self.variable = {column.fid: column for column in table.columns if column.is_variable}
         self.tagged = sorted((column for column in table.columns if column.is_tagged), key=self.tagged_order)
         self.defaults = {column.columnid: value for column in table.columns if (value := column.default_value()) is not None}
-        self.default_fixed = max((fid for fid, column in self.fixed.items() if column.columnid in self.defaults), default=0)
-        self.default_variable = max((fid for fid, column in self.variable.items() if column.columnid in self.defaults), default=0)
+        with_default = [column.fid for column in table.columns if column.columnid in self.defaults]
+        self.default_fixed = max((fid for fid in with_default if fid <= FIXED_LAST), default=0)
+        self.default_variable = max((fid for fid in with_default if FIXED_LAST < fid < TAGGED_FIRST), default=0)
         self.has_default = any(
             column.flags & (FLAG_DEFAULT | FLAG_USER_DEFINED_DEFAULT) and not column.flags & FLAG_ESCROW
             for column in table.columns

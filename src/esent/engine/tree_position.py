@@ -1,8 +1,8 @@
-"""The position of a cursor in one tree: before the first node, on one (which may be gone by now), where one would be, behind the last.
+"""The position of a cursor in one tree: before the first node, on one that may be gone, where one would be, behind the last.
 
 Rules (`reference/records-and-indexes.md` 6.7-6.9): moving off the end leaves the position there; a range limits moves in its
-direction only and ends when it is left. A position that was reached in a transaction level that is rolled back is before the first
-node afterwards.
+direction only and ends when it is left. A position that was reached in a transaction level that is rolled back is before the
+first node afterwards.
 """
 
 from __future__ import annotations
@@ -201,6 +201,46 @@ class TreePosition:
             self.where = Where.AFTER_LAST if self.range.upper else Where.BEFORE_FIRST
             self.range = None
             raise self._nowhere()
+
+    # -- as a fraction --------------------------------------------------------------------------------------------
+
+    def is_only_with_key(self) -> bool:
+        """Whether the next node is known at once to have another key: it is on the same page."""
+        nodes = self.tree.nodes
+        place = self.place
+        node = nodes.find(place.bookmark_key, None if self.tree.unique else place.data_bookmark)
+        following = nodes.next(node) if node is not None else None
+        if node is None or following is None or following.key == node.key:
+            return False
+        return nodes.page_of(following.key, following.data) == nodes.page_of(node.key, node.data)
+
+    def position(self) -> tuple[int, int]:
+        """(nodes before this one, nodes in all)."""
+        before = total = 0
+        mark = (self.place.bookmark_key, self.place.data_bookmark)
+        node = self.tree.nodes.first()
+        while node is not None:
+            if (node.key, b"" if self.tree.unique else node.data) < mark:
+                before += 1
+            total += 1
+            node = self.tree.nodes.next(node)
+        return before, total
+
+    def goto_fraction(self, before: int, total: int) -> bool:
+        """To the node that `before` of `total` nodes are before; False in an empty tree."""
+        self.level = self.session.level
+        if not self.place.first():
+            return False
+        nodes = []
+        node = self.tree.nodes.first()
+        while node is not None:
+            nodes.append(node)
+            node = self.tree.nodes.next(node)
+        chosen = nodes[min(before * len(nodes) // total if total else 0, len(nodes) - 1)]
+        if not self.place.seek(chosen.key, "ge", None if self.tree.unique else chosen.data):
+            self.place.last()
+        self.where = Where.ON_NODE
+        return True
 
     # -- transactions ---------------------------------------------------------------------------------------------
 

@@ -12,16 +12,34 @@ from esent.constants.codes import *
 from esent.constants.grbits import *
 from esent.constants.params import *
 from esent.errors import JetError, JetWarning
-from esent.jet import backup, databases, handles, instance, parameters, restore, sessions, snapshot, structures
+from esent.jet import (
+    backup,
+    cursors,
+    databases,
+    handles,
+    instance,
+    navigation,
+    parameters,
+    restore,
+    retrieval,
+    sessions,
+    snapshot,
+    structures,
+    updates,
+)
 from esent.jet.backup import *
+from esent.jet.cursors import *
 from esent.jet.databases import *
 from esent.jet.handles import *
 from esent.jet.instance import *
+from esent.jet.navigation import *
 from esent.jet.parameters import *
 from esent.jet.restore import *
+from esent.jet.retrieval import *
 from esent.jet.sessions import *
 from esent.jet.snapshot import *
 from esent.jet.structures import *
+from esent.jet.updates import *
 
 __all__ = ["JetError", "JetWarning"]
 __all__ += codes.CODES
@@ -36,3 +54,7 @@ __all__ += databases.__all__
 __all__ += backup.__all__
 __all__ += restore.__all__
 __all__ += snapshot.__all__
+__all__ += cursors.__all__
+__all__ += navigation.__all__
+__all__ += retrieval.__all__
+__all__ += updates.__all__

@@ -1,0 +1,279 @@
+"""A cursor: the current record of a table, through its primary tree and, where one is chosen, through a secondary index.
+
+The two trees have a position each. A move goes through the current index and takes the primary position along; reading columns
+goes by the primary position. What moves, reads and changes is in `navigation`, `retrieve` and `update`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from esent.catalog.objects import Index, Table
+from esent.constants import codes, grbits
+from esent.engine.handles import TableHandle
+from esent.engine.long_value_writer import LongValueTree
+from esent.engine.search_key import SearchKey
+from esent.engine.session import session_call
+from esent.engine.table_view import TableCounters, TableView, counters_of, lid_size
+from esent.engine.tree_position import TreePosition, Where
+from esent.engine.versioned import VersionedTree
+from esent.errors import jet_error
+
+if TYPE_CHECKING:
+    from esent.engine.database import AttachedDatabase
+    from esent.engine.session import Session
+    from esent.engine.update import Update
+    from esent.records.keys import SortKey
+
+
+class Cursor:
+    """One JET_TABLEID: a session's place in a table of a database. Opened on the first record.
+
+    `grbit`: JET_bitTable...; `versioned` is off for temporary tables. `make_long_values` makes the tree of long values of a
+    table that has none yet, and puts it down in the table. `on_close` is called when the cursor closes.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        database: AttachedDatabase,
+        table: Table,
+        grbit: int = 0,
+        *,
+        versioned: bool = True,
+        make_long_values: Callable[[Cursor], None] | None = None,
+    ) -> None:
+        self.session = session
+        self.database = database
+        self.grbit = grbit
+        self.versioned = versioned
+        self.make_long_values = make_long_values
+        self.handle = TableHandle(self)
+        self.level_open = session.level
+        self.created_level = 0  # the open transaction level the table was created in, 0 once it is committed
+        self.view = self._view_of(table)
+        self.primary = TreePosition(session, self.tree_of(table.objid, table.root, unique=True))
+        self.secondary: TreePosition | None = None
+        self.index: Index | None = None
+        self.update: Update | None = None
+        self.on_close: list[Callable[[Cursor], None]] = []
+        self._long_values: LongValueTree | None = None
+        self.primary.defer_first()
+        session.cursors.append(self)
+        session.observers.append(self)
+
+    # -- the table ------------------------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> Table:
+        return self.view.table
+
+    def _view_of(self, table: Table) -> TableView:
+        return TableView(table, self.database.file.page_size, self._sort_key)
+
+    def _sort_key(self, index: Index) -> SortKey | None:
+        """The collation of an index over Unicode text; None where there is none."""
+        return None
+
+    def use_table(self, table: Table) -> None:
+        """The definition of the table has changed: go on with this one."""
+        self.view = self._view_of(table)
+        self._long_values = None
+        if self.index is not None and self.index not in table.indexes:
+            self.index = next((each for each in table.indexes if each.objid == self.index.objid), self.index)
+
+    def refresh_view(self) -> None:
+        """Take note of columns and indexes added to or taken from the table since the last call."""
+        if not self.view.current:
+            self.use_table(self.table)
+
+    def tree_of(self, objid: int, root: int, *, unique: bool) -> VersionedTree:
+        return VersionedTree(self.database, objid, root, unique, versioned=self.versioned)
+
+    def index_tree(self, index: Index) -> VersionedTree:
+        return self.tree_of(index.objid, index.root, unique=index.is_unique)
+
+    @property
+    def counters(self) -> TableCounters:
+        return counters_of(self.database, self.table.objid)
+
+    @property
+    def lid_size(self) -> int:
+        return lid_size(self.database.file.header)
+
+    def long_values(self) -> LongValueTree | None:
+        """The table's separated long values; None where it has none yet."""
+        table = self.table
+        if not table.long_value_root:
+            return None
+        if self._long_values is None:
+            tree = self.tree_of(table.long_value_objid, table.long_value_root, unique=True)
+            self._long_values = LongValueTree(self.session, tree, self.view.chunk)
+        return self._long_values
+
+    def need_long_values(self) -> LongValueTree:
+        """The table's separated long values; their tree is made if it has none yet."""
+        if not self.table.long_value_root:
+            if self.make_long_values is None:
+                raise jet_error(
+                    codes.JET_errCannotSeparateIntrinsicLV, f"table {self.table.name} takes no separated long values"
+                )
+            self.make_long_values(self)
+        found = self.long_values()
+        assert found is not None
+        return found
+
+    def read_long_value(self, lid: bytes, count: int) -> bytes:
+        """The first bytes of a separated value, those of the prepared update included."""
+        pending = self.update.pending.get(lid) if self.update is not None else None
+        if pending is not None:
+            return pending.read(0, count)
+        return self.require_long_values().read(lid, 0, count)
+
+    def require_long_values(self) -> LongValueTree:
+        values = self.long_values()
+        if values is None:
+            raise jet_error(codes.JET_errLVCorrupted, f"table {self.table.name} has no long values, but a record refers to one")
+        return values
+
+    # -- where it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> TreePosition:
+        """The position in the current index."""
+        return self.primary if self.secondary is None else self.secondary
+
+    def refresh(self) -> None:
+        """Go to the first record of the current index if that was put off."""
+        if self.primary.where is not Where.FIRST_DEFERRED:
+            return
+        if self.secondary is None:
+            self.primary.refresh()
+            return
+        if not self.secondary.place.first():
+            raise jet_error(codes.JET_errNoCurrentRecord, f"index {self.index_name} of table {self.table.name} is empty")
+        self.secondary.where = Where.ON_NODE
+        self.primary.goto(self.secondary.place.data)
+
+    def record(self) -> bytes:
+        """The current record as the session sees it. JET_errNoCurrentRecord, JET_errRecordDeleted."""
+        self.refresh()
+        return self.primary.data()
+
+    @property
+    def bookmark(self) -> bytes:
+        """The primary key of the record it is on, which may be gone. JET_errNoCurrentRecord."""
+        self.refresh()
+        self.primary.require_node()
+        return self.primary.key
+
+    @property
+    def index_name(self) -> str:
+        """Name of the current index, "" for the order of a table without a primary index."""
+        index = self.index or self.view.primary
+        return index.name if index is not None else ""
+
+    def reset_range(self) -> None:
+        self.primary.range = None
+        if self.secondary is not None:
+            self.secondary.range = None
+
+    def use_index(self, index: Index | None) -> None:
+        """Make a secondary index the current one, or the primary one (None); before its first entry."""
+        if index is None:
+            if self.secondary is None:
+                return
+            self.secondary = None
+        else:
+            # The key of the new position is the cursor's one buffer, as if the key had been made for it.
+            self.secondary = TreePosition(self.session, self.index_tree(index), SearchKey())
+        self.index = index
+        self.current.where = Where.BEFORE_FIRST
+        self.primary.where = Where.BEFORE_FIRST
+
+    # -- updates --------------------------------------------------------------------------------------------------
+
+    @property
+    def updatable(self) -> bool:
+        return not self.grbit & grbits.JET_bitTableReadOnly and not self.database.read_only
+
+    def require_updatable(self) -> None:
+        """JET_errPermissionDenied for a cursor that only reads, JET_errTransReadOnly in a transaction that only reads."""
+        if not self.updatable:
+            raise jet_error(codes.JET_errPermissionDenied, f"changing table {self.table.name} through a read-only cursor")
+        if self.versioned:
+            self.session.require_writable()
+
+    def cancel_update(self) -> None:
+        """Forget the prepared update, if there is one."""
+        self.update = None
+
+    # -- its life -------------------------------------------------------------------------------------------------
+
+    @property
+    def positions(self) -> Iterator[TreePosition]:
+        yield self.primary
+        if self.secondary is not None:
+            yield self.secondary
+
+    def committed(self, level: int) -> None:
+        """Transaction level `level` of the session is now part of the one below."""
+        self.level_open = min(self.level_open, level - 1)
+        self.created_level = min(self.created_level, level - 1)
+        for position in self.positions:
+            position.committed(level)
+        if self.update is not None:
+            self.update.level = min(self.update.level, level - 1)
+
+    def rolled_back(self, level: int) -> None:
+        """Transaction level `level` of the session is being rolled back."""
+        for position in self.positions:
+            position.rolled_back(level)
+        if self.update is not None and self.update.level >= level:
+            self.update = None
+        if self.level_open >= level:
+            self.close()
+
+    def duplicate(self) -> Cursor:
+        """Another cursor on the table, on its first record."""
+        twin = Cursor(
+            self.session,
+            self.database,
+            self.table,
+            self.grbit,
+            versioned=self.versioned,
+            make_long_values=self.make_long_values,
+        )
+        twin.created_level = self.created_level
+        return twin
+
+    def close(self) -> None:
+        """Let go of everything; a prepared update is cancelled."""
+        if self.handle.target is None:
+            return
+        self.handle.target = None
+        self.update = None
+        self.session.cursors.remove(self)
+        self.session.observers.remove(self)
+        for call in self.on_close:
+            call(self)
+
+
+def resolve_cursor(session: Session, tableid: object) -> Cursor:
+    """The cursor of a handle, or JET_errInvalidTableId for whatever else is given."""
+    target = tableid.target if isinstance(tableid, TableHandle) else None
+    if isinstance(target, Cursor) and target.session is session:
+        return target
+    raise jet_error(codes.JET_errInvalidTableId, "not the handle of a table of this session, or of one that is closed")
+
+
+@contextmanager
+def cursor_call(sesid: object, tableid: object, *, closing: bool = False) -> Iterator[Cursor]:
+    """Around every call that takes a session and a table; `closing` as of `session_call`."""
+    with session_call(sesid, closing=closing) as session:
+        session.check_owner()
+        cursor = resolve_cursor(session, tableid)
+        cursor.refresh_view()
+        yield cursor

@@ -1,0 +1,475 @@
+"""Updates: JetPrepareUpdate, JetUpdate, JetDelete, JetEscrowUpdate, JetGetLock.
+
+Rules: `reference/records-and-indexes.md` 1.10, 3.5, 7.1-7.6. An update works in a copy buffer; making it is one transaction
+level of its own: where anything fails all is as before and the update stays prepared. Setting columns is in `set_column`.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from esent.constants import codes, grbits
+from esent.engine.index_entries import ReadLongValue, RecordValues, column_values
+from esent.engine.long_value_writer import PendingValue
+from esent.engine.navigation import grbit_of
+from esent.engine.record_buffer import RecordBuffer, separated_ids
+from esent.engine.tree_position import TreePosition
+from esent.engine.zero_records import ZeroRecord
+from esent.errors import jet_error
+from esent.records import access
+from esent.records.columns import (
+    FLAG_AUTOINCREMENT,
+    FLAG_DEFAULT,
+    FLAG_DELETE_ON_ZERO,
+    FLAG_ESCROW,
+    INHERENT_SIZE,
+    Column,
+)
+from esent.records.keys import build_key
+
+if TYPE_CHECKING:
+    from esent.engine.cursor import Cursor
+
+NO_VERSION = grbits.JET_bitUpdateNoVersion
+_LAST_NUMBER = {4: 0x7FFFFEFF, 8: 0x7FFFFFFFFFFFFEFF}
+_LAST_ROW = 0xFFFFFFFF
+
+
+class Mode(IntEnum):
+    """JET_prep..."""
+
+    INSERT = grbits.JET_prepInsert
+    REPLACE = grbits.JET_prepReplace
+    CANCEL = grbits.JET_prepCancel
+    REPLACE_NO_LOCK = grbits.JET_prepReplaceNoLock
+    INSERT_COPY = grbits.JET_prepInsertCopy
+    COPY_DELETE = grbits.JET_prepInsertCopyDeleteOriginal
+    READ_ONLY_COPY = grbits.JET_prepReadOnlyCopy
+    COPY_REPLACE = grbits.JET_prepInsertCopyReplaceOriginal
+    INSERT_NUMBERED = grbits.JET_prepInsertMustSetAutoIncrement
+
+
+_REPLACING = (Mode.REPLACE, Mode.REPLACE_NO_LOCK)
+_MOVING = (Mode.COPY_DELETE, Mode.COPY_REPLACE)
+
+
+class Update:
+    """A prepared update. `level`: the transaction level it was prepared in; `touched`: the columns that were set.
+
+    `pending`: long values that are new or changed, by id; `references`: how many more (or less) records refer to a value.
+    """
+
+    def __init__(self, cursor: Cursor, mode: Mode, original: bytes | None) -> None:
+        self.cursor = cursor
+        self.mode = mode
+        self.level = cursor.session.level
+        self.buffer = RecordBuffer(cursor.view, original)
+        self.original = original
+        self.bookmark = cursor.bookmark if original is not None else b""
+        self.optimistic_level_0 = mode is Mode.REPLACE_NO_LOCK and not self.level
+        self.touched: set[int] = set()
+        self.pending: dict[bytes, PendingValue] = {}
+        self.references: dict[bytes, int] = {}
+
+    @property
+    def read_only(self) -> bool:
+        return self.mode is Mode.READ_ONLY_COPY
+
+    @property
+    def replaces(self) -> bool:
+        return self.mode in _REPLACING
+
+    def image(self) -> bytes:
+        """The record in the copy buffer."""
+        return self.buffer.image()
+
+    def room(self, column: Column, number: int) -> int:
+        """How many bytes an instance of a column could take in the record."""
+        buffer = self.buffer
+        left = self.cursor.view.record_most - buffer.size
+        if not column.is_tagged:
+            return min(left, column.max_size) if left > 0 else 0
+        values = buffer.instances(column)
+        if values and 1 <= number <= len(values):
+            left += len(values[number - 1].data)
+        elif not values:
+            left -= 5
+        else:
+            left -= 2
+        return max(0, left)
+
+    def lock_record(self) -> None:
+        """An optimistic replace becomes an ordinary one: lock the record. JET_errWriteConflict if it has changed since."""
+        if self.mode is not Mode.REPLACE_NO_LOCK:
+            return
+        cursor = self.cursor
+        tree = cursor.primary.tree
+        tree.lock(cursor.session, self.bookmark, write=True)
+        if self.optimistic_level_0 and tree.get(cursor.session, self.bookmark) != self.original:
+            raise jet_error(codes.JET_errWriteConflict, "the record has changed since the update was prepared")
+        self.mode = Mode.REPLACE
+
+    # -- long values ----------------------------------------------------------------------------------------------
+
+    def add_value(self, pending: PendingValue) -> bytes:
+        """Give a new long value its id."""
+        cursor = self.cursor
+        self.lock_record()
+        lid = cursor.need_long_values().next_lid(cursor.counters, cursor.lid_size)
+        self.pending[lid] = pending
+        return lid
+
+    def drop_value(self, lid: bytes) -> None:
+        """The record in the buffer does not refer to a value any more."""
+        self.lock_record()
+        pending = self.pending.pop(lid, None)
+        if pending is None or pending.base is not None:
+            self.references[lid] = self.references.get(lid, 0) - 1
+
+    def changeable_value(self, lid: bytes, *, compressed: bool) -> tuple[bytes, PendingValue]:
+        """A value whose bytes may be changed, and its id: a copy of its own if others refer to it too."""
+        self.lock_record()
+        found = self.pending.get(lid)
+        if found is not None:
+            return lid, found
+        values = self.cursor.require_long_values()
+        pending = PendingValue(values, values.chunk, base=lid, compressed=compressed)
+        shared = values.references(lid) + self.references.get(lid, 0) > 1
+        if not shared and self.mode not in _MOVING:
+            self.pending[lid] = pending
+            return lid, pending
+        pending.burst()
+        new_lid = self.add_value(pending)
+        self.references[lid] = self.references.get(lid, 0) - 1
+        return new_lid, pending
+
+    def store_long_values(self) -> None:
+        if not self.pending and not any(self.references.values()):
+            return
+        values = self.cursor.need_long_values()
+        for lid, pending in self.pending.items():
+            values.store(lid, pending)
+        for lid, change in self.references.items():
+            for _ in range(change):
+                values.add_reference(lid)
+            for _ in range(-change):
+                values.take_reference(lid)
+
+
+# ---- preparing --------------------------------------------------------------------------------------------------------
+
+
+def prepare(cursor: Cursor, prep: object) -> None:
+    """JetPrepareUpdate."""
+    try:
+        mode = Mode(prep)  # type: ignore[arg-type]
+    except ValueError:
+        raise jet_error(codes.JET_errInvalidParameter, f"{prep!r} is not a way to prepare an update") from None
+    if mode is Mode.CANCEL:
+        if cursor.update is None:
+            raise jet_error(codes.JET_errUpdateNotPrepared, "cancelling an update that is not prepared")
+        cursor.cancel_update()
+        return
+    if mode is not Mode.READ_ONLY_COPY:
+        cursor.require_updatable()
+    if cursor.update is not None:
+        raise jet_error(codes.JET_errAlreadyPrepared, f"an update of table {cursor.table.name} is prepared")
+    with cursor.session.instance.lock:
+        _prepare(cursor, mode)
+
+
+def _prepare(cursor: Cursor, mode: Mode) -> None:
+    session = cursor.session
+    view = cursor.view
+    if mode in (Mode.INSERT, Mode.INSERT_NUMBERED):
+        number = view.autoincrement
+        if mode is Mode.INSERT_NUMBERED and (number is None or number.flags & FLAG_DEFAULT):
+            raise jet_error(codes.JET_errIllegalOperation, f"table {cursor.table.name} has no column to number its rows")
+        update = Update(cursor, mode, None)
+        if number is not None:
+            if mode is Mode.INSERT:
+                _number(update, number)
+            else:
+                next_number(cursor, number)
+        cursor.update = update
+        return
+    if mode is Mode.READ_ONLY_COPY and not session.level:
+        raise jet_error(codes.JET_errNotInTransaction, "a read-only copy outside of a transaction")
+    if mode is Mode.REPLACE and not session.level:
+        mode = Mode.REPLACE_NO_LOCK
+    if (mode is Mode.REPLACE or mode in _MOVING) and session.level:
+        cursor.refresh()
+        cursor.primary.require_node()
+        cursor.primary.tree.lock(session, cursor.primary.key, write=True)
+    update = Update(cursor, mode, cursor.record())
+    if view.autoincrement is not None and mode in (Mode.INSERT_COPY, Mode.COPY_DELETE):
+        _number(update, view.autoincrement)
+    if mode is Mode.INSERT_COPY:
+        if not session.level:
+            raise jet_error(codes.JET_errNotInTransaction, "copying a record outside of a transaction")
+        for lid in update.buffer.separated():
+            update.references[lid] = update.references.get(lid, 0) + 1
+    cursor.update = update
+
+
+def _number(update: Update, column: Column) -> None:
+    """Give the record in the buffer the next number of the table."""
+    cursor = update.cursor
+    number = next_number(cursor, column)
+    size = INHERENT_SIZE[column.coltyp]
+    if number > _LAST_NUMBER[size]:
+        raise jet_error(codes.JET_errOutOfAutoincrementValues, f"numbering a row of table {cursor.table.name}")
+    cursor.counters.next_autoincrement = number + 1
+    update.buffer.set_fixed(column, number.to_bytes(size, "little"))
+    update.touched.add(column.columnid)
+
+
+def next_number(cursor: Cursor, column: Column) -> int:
+    """The next number of an auto-increment column: one more than the largest in the table when it is first asked for."""
+    counters = cursor.counters
+    if counters.next_autoincrement is None:
+        tree = cursor.primary.tree
+        primary = cursor.view.primary
+        ordered = primary is not None and primary.segments[0].columnid == column.columnid
+        descending = primary is not None and ordered and primary.segments[0].descending
+        largest = 0
+        node = tree.nodes.last() if ordered and not descending else tree.nodes.first()
+        while node is not None:
+            state, data = access.fixed_value(node.data, column.fid, column.record_offset, column.max_size)
+            if state == access.PRESENT:
+                largest = max(largest, int.from_bytes(data, "little"))
+                if ordered:
+                    break
+            node = tree.nodes.previous(node) if ordered and not descending else tree.nodes.next(node)
+        counters.next_autoincrement = largest + 1
+    return counters.next_autoincrement
+
+
+# ---- making the update ------------------------------------------------------------------------------------------------
+
+
+def make(cursor: Cursor, grbit: object = 0) -> bytes:
+    """JetUpdate: the bookmark of the record. Where it fails the update stays prepared."""
+    options = grbit_of(grbit)
+    update = cursor.update
+    if update is None or update.read_only:
+        raise jet_error(codes.JET_errUpdateNotPrepared, f"no update of table {cursor.table.name} is prepared")
+    with cursor.session.implicit_transaction():
+        mode = update.mode
+        try:
+            bookmark = _replace(cursor, update, options) if update.replaces else _insert(cursor, update, options)
+        except BaseException:
+            update.mode = mode  # the lock that was taken is given back
+            raise
+    cursor.update = None
+    return bookmark
+
+
+def _insert(cursor: Cursor, update: Update, options: int) -> bytes:
+    session, view = cursor.session, cursor.view
+    versioned = True
+    if options & NO_VERSION:
+        if not cursor.created_level:
+            raise jet_error(codes.JET_errUpdateMustVersion, f"an update of table {cursor.table.name} without a version")
+        versioned = False
+    if update.mode in _MOVING:
+        _remove(cursor, update.bookmark, dereference=False)
+    _require_values(cursor, update)
+    version = view.version
+    if version is not None and version.columnid not in update.touched:
+        update.buffer.set_fixed(version, bytes(version.max_size))
+    image = update.image()
+    values = RecordValues(view, image, cursor.read_long_value)
+    key = _primary_key(cursor, values)
+    cursor.primary.tree.insert(session, key, image, versioned=versioned)
+    for index in view.secondary:
+        entries = values.keys(index)
+        if entries:
+            tree = cursor.index_tree(index)
+            for entry in entries:
+                tree.insert(session, entry, key, versioned=versioned)
+    update.store_long_values()
+    return key
+
+
+def _require_values(cursor: Cursor, update: Update) -> None:
+    """JET_errNullInvalid, JET_errAutoIncrementNotSet for a column that has to have a value and has none."""
+    image = update.image()
+    for column in cursor.view.required:
+        if not column_values(cursor.view, column, image):
+            code = codes.JET_errAutoIncrementNotSet if column.flags & FLAG_AUTOINCREMENT else codes.JET_errNullInvalid
+            raise jet_error(code, f"column {column.name} of table {cursor.table.name} is not set")
+
+
+def _primary_key(cursor: Cursor, values: RecordValues) -> bytes:
+    """The key of a new record: made from it, or the next number."""
+    if cursor.view.primary is not None:
+        return _made_key(cursor, values)
+    counters = cursor.counters
+    if counters.next_row is None:
+        last = cursor.primary.tree.nodes.last()
+        counters.next_row = 1 if last is None else int.from_bytes(last.key, "big") + 1
+    if counters.next_row > _LAST_ROW:
+        raise jet_error(codes.JET_errOutOfSequentialIndexValues, f"table {cursor.table.name} has no row numbers left")
+    counters.next_row += 1
+    return struct.pack(">I", counters.next_row - 1)
+
+
+def _made_key(cursor: Cursor, values: RecordValues) -> bytes:
+    """The primary key of a record. NULLs do not keep it out, unless they are forbidden: JET_errNullKeyDisallowed."""
+    primary = cursor.view.primary
+    assert primary is not None
+    keys = values.keys(primary)
+    if keys:
+        return keys[0]
+    definition = cursor.view.definition(primary)
+    return build_key(definition, [next(iter(values.instances(segment.column)), None) for segment in definition.segments])[0]
+
+
+def _replace(cursor: Cursor, update: Update, options: int) -> bytes:
+    session, view = cursor.session, cursor.view
+    if options & NO_VERSION:
+        raise jet_error(codes.JET_errUpdateMustVersion, f"a replace in table {cursor.table.name} without a version")
+    update.lock_record()
+    if not update.touched:
+        return update.bookmark
+    tree = cursor.primary.tree
+    stored = tree.get(session, update.bookmark)
+    if stored is None:
+        raise jet_error(codes.JET_errRecordDeleted, "replacing a record that is deleted")
+    if view.version is not None:
+        _count_version(update, view.version, stored)
+    image = update.image()
+    new = RecordValues(view, image, cursor.read_long_value)
+    primary = view.primary
+    if primary is not None and view.index_columns(primary) & update.touched and _made_key(cursor, new) != update.bookmark:
+        raise jet_error(codes.JET_errRecordPrimaryChanged, f"a replace in table {cursor.table.name} with another primary key")
+    old = RecordValues(view, stored, _stored_values(cursor))
+    for index in view.secondary:
+        if not view.index_columns(index) & update.touched:
+            continue
+        before, after = old.keys(index), new.keys(index)
+        if before == after:
+            continue
+        entries = cursor.index_tree(index)
+        for key in before:
+            if key not in after:
+                entries.delete(session, key, update.bookmark)
+        for key in after:
+            if key not in before:
+                entries.insert(session, key, update.bookmark)
+    tree.replace(session, update.bookmark, b"", image)
+    update.store_long_values()
+    return update.bookmark
+
+
+def _stored_values(cursor: Cursor) -> ReadLongValue:
+    """Reads long values as they are stored, without those of the prepared update."""
+
+    def read(lid: bytes, count: int) -> bytes:
+        return cursor.require_long_values().read(lid, 0, count)
+
+    return read
+
+
+def _count_version(update: Update, column: Column, stored: bytes) -> None:
+    state, data = access.fixed_value(stored, column.fid, column.record_offset, column.max_size)
+    if state == access.ABSENT:
+        data = update.cursor.view.defaults.get(column.columnid, b"")
+    number = (int.from_bytes(data, "little") + 1) % 2**32 if data else 1
+    update.buffer.set_fixed(column, number.to_bytes(column.max_size, "little"))
+    update.touched.add(column.columnid)
+
+
+# ---- deleting ---------------------------------------------------------------------------------------------------------
+
+
+def delete(cursor: Cursor) -> None:
+    """JetDelete. The cursor stays where the record was."""
+    cursor.require_updatable()
+    if cursor.update is not None:
+        if cursor.update.mode in _MOVING:
+            raise jet_error(codes.JET_errAlreadyPrepared, "deleting a record while it is being moved")
+        cursor.cancel_update()
+    with cursor.session.implicit_transaction():
+        _remove(cursor, cursor.bookmark, dereference=True)
+
+
+def _remove(cursor: Cursor, bookmark: bytes, *, dereference: bool) -> None:
+    """Delete a record and its index entries; its long values lose a reference, unless they go over to another record."""
+    session, view = cursor.session, cursor.view
+    tree = cursor.primary.tree
+    tree.lock(session, bookmark, write=True)
+    image = tree.get(session, bookmark)
+    if image is None:
+        raise jet_error(codes.JET_errRecordDeleted, "deleting a record that is deleted")
+    values = RecordValues(view, image, _stored_values(cursor))
+    for index in view.secondary:
+        entries = values.keys(index)
+        if entries:
+            index_tree = cursor.index_tree(index)
+            for entry in entries:
+                index_tree.delete(session, entry, bookmark)
+    if dereference:
+        for lid in separated_ids(image, view.small_page):
+            cursor.require_long_values().take_reference(lid)
+    tree.delete(session, bookmark)
+
+
+# ---- escrow and locks -------------------------------------------------------------------------------------------------
+
+
+def escrow_update(cursor: Cursor, columnid: object, delta: bytes, grbit: object = 0) -> bytes:
+    """JetEscrowUpdate: add to an escrow column; the value before, other sessions' open changes included."""
+    options = grbit_of(grbit)
+    session = cursor.session
+    if not session.level:
+        raise jet_error(codes.JET_errNotInTransaction, "an escrow update outside of a transaction")
+    cursor.require_updatable()
+    column = cursor.view.column(columnid)
+    if cursor.update is not None:
+        raise jet_error(codes.JET_errAlreadyPrepared, f"an update of table {cursor.table.name} is prepared")
+    if len(delta) != column.max_size:
+        raise jet_error(codes.JET_errInvalidBufferSize, f"an escrow update of {len(delta)} bytes for {column.max_size}")
+    if not column.is_fixed or not column.flags & FLAG_ESCROW or column.max_size not in (4, 8):
+        raise jet_error(codes.JET_errInvalidOperation, f"column {column.name} takes no escrow updates")
+    size = column.max_size
+    with session.implicit_transaction():
+        cursor.record()
+        bookmark = cursor.primary.key
+        tree = cursor.primary.tree
+        amount = int.from_bytes(delta, "little", signed=True)
+        versioned = not options & grbits.JET_bitEscrowNoRollback
+        old = tree.delta(session, bookmark, column.record_offset, amount, size, versioned=versioned)
+        if column.flags & FLAG_DELETE_ON_ZERO and versioned:
+            session.when_unneeded(ZeroRecord(cursor, bookmark, column))
+    return old.to_bytes(size, "little")
+
+
+def get_lock(cursor: Cursor, grbit: object) -> None:
+    """JetGetLock: a read or write lock on the current record, or on the search key."""
+    options = grbit_of(grbit)
+    session = cursor.session
+    if not session.level:
+        raise jet_error(codes.JET_errNotInTransaction, "locking a record outside of a transaction")
+    kind = options & (grbits.JET_bitReadLock | grbits.JET_bitWriteLock)
+    if kind not in (grbits.JET_bitReadLock, grbits.JET_bitWriteLock):
+        raise jet_error(codes.JET_errInvalidGrbit, f"a lock with grbit {options:#x}")
+    write = kind == grbits.JET_bitWriteLock
+    if write:
+        cursor.require_updatable()
+    with session.instance.lock:
+        if options & grbits.JET_bitKeyLock:
+            _lock_key(cursor.current, write)
+            return
+        cursor.refresh()
+        cursor.primary.require_node()
+        cursor.primary.tree.lock(session, cursor.primary.key, write=write)
+
+
+def _lock_key(place: TreePosition, write: bool) -> None:
+    if not place.search.prepared or not place.search.data:
+        raise jet_error(codes.JET_errKeyNotMade, "locking a key that was not made")
+    place.tree.lock_key(place.session, place.search.data, write=write)

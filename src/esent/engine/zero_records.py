@@ -1,0 +1,64 @@
+"""Records that the clean-up deletes when their escrow counter has come to zero (JET_bitColumnDeleteOnZero)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from esent.engine.index_entries import RecordValues
+from esent.engine.long_value_writer import plain_prefix, reclaim
+from esent.engine.record_buffer import separated_ids
+from esent.records import access
+from esent.records.columns import Column
+
+if TYPE_CHECKING:
+    from esent.engine.cursor import Cursor
+    from esent.engine.transactions import Writer
+    from esent.engine.versioned import VersionedTree
+
+_REFERENCES_OFFSET = 0
+_REFERENCES_SIZE = 4
+
+
+class ZeroRecord:
+    """A record that an escrow update was made to; called when no snapshot needs it as it was before."""
+
+    def __init__(self, cursor: Cursor, bookmark: bytes, column: Column) -> None:
+        self.view = cursor.view
+        self.bookmark = bookmark
+        self.column = column
+        self.tree = cursor.primary.tree
+        self.indexes = [(index, cursor.index_tree(index)) for index in cursor.view.secondary]
+        values = cursor.long_values()
+        self.values = values.tree if values is not None else None
+
+    def __call__(self, writer: Writer) -> None:
+        node = self.tree.nodes.find(self.bookmark)
+        if node is None or self.tree.versions.chain(self.bookmark, b"") is not None:
+            return
+        image = node.data
+        state, counter = access.fixed_value(image, self.column.fid, self.column.record_offset, self.column.max_size)
+        if state != access.PRESENT or any(counter):
+            return
+        if self.tree.logged:
+            writer.log_begin()
+        values = RecordValues(self.view, image, self._read)
+        for index, tree in self.indexes:
+            for key in values.keys(index):
+                _remove(tree, writer, key, self.bookmark)
+        for lid in separated_ids(image, self.view.small_page):
+            assert self.values is not None
+            self.values.nodes.delta(writer, lid[::-1], b"", _REFERENCES_OFFSET, -1, _REFERENCES_SIZE)
+            reclaim(self.values, writer, lid)
+        _remove(self.tree, writer, self.bookmark, b"")
+        self.tree.store.epoch += 1
+
+    def _read(self, lid: bytes, count: int) -> bytes:
+        """The first bytes of a long value, as its nodes are now."""
+        assert self.values is not None
+        return plain_prefix(self.values, lid, count)
+
+
+def _remove(tree: VersionedTree, writer: Writer, key: bytes, data: bytes) -> None:
+    bookmark = b"" if tree.unique else data
+    if tree.nodes.find(key, None if tree.unique else bookmark) is not None:
+        tree.nodes.delete(writer, key, bookmark)

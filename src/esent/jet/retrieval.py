@@ -1,0 +1,163 @@
+"""Retrieval: columns of records, keys, sizes, locks."""
+
+from __future__ import annotations
+
+from esent.constants import codes
+from esent.engine import navigation, record_size, retrieve, update
+from esent.engine.cursor import cursor_call
+from esent.engine.enumerate import enumerate_columns
+from esent.errors import jet_error
+from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID
+from esent.jet.structures_records import (
+    JET_ENUMCOLUMN,
+    JET_ENUMCOLUMNID,
+    JET_ENUMCOLUMNVALUE,
+    JET_RECSIZE,
+    JET_RECSIZE2,
+    JET_RECSIZE3,
+    JET_RETINFO,
+    JET_RETRIEVECOLUMN,
+)
+
+# Members of JET_RECSIZE3 and what they are made from; the older structures have the first ones.
+_SIZES = {
+    "cbData": "data",
+    "cbLongValueData": "long_data",
+    "cbOverhead": "overhead",
+    "cbLongValueOverhead": "long_overhead",
+    "cNonTaggedColumns": "plain_columns",
+    "cTaggedColumns": "tagged_columns",
+    "cLongValues": "long_values",
+    "cMultiValues": "multi_values",
+    "cCompressedColumns": "compressed_columns",
+    "cbDataCompressed": "data_stored",
+    "cbLongValueDataCompressed": "long_data_stored",
+    "cbIntrinsicLongValueData": "intrinsic",
+    "cbIntrinsicLongValueDataCompressed": "intrinsic_stored",
+    "cIntrinsicLongValues": "intrinsic_count",
+    "cbKey": "key",
+}
+
+
+def JetRetrieveColumn(
+    sesid: JET_SESID, tableid: JET_TABLEID, columnid: JET_COLUMNID, grbit: JET_GRBIT = 0, pretinfo: JET_RETINFO | None = None
+) -> bytes | None:
+    """The value of a column, from `pretinfo.ibLongValue` on; None for NULL."""
+    with cursor_call(sesid, tableid) as cursor:
+        if pretinfo is None:
+            return retrieve.retrieve(cursor, columnid, grbit).data
+        if not isinstance(pretinfo, JET_RETINFO):
+            raise jet_error(codes.JET_errInvalidParameter, f"{pretinfo!r} is not a JET_RETINFO")
+        answer = retrieve.retrieve(cursor, columnid, grbit, pretinfo.itagSequence, pretinfo.ibLongValue)
+        if retrieve.tells_instance(grbit):
+            pretinfo.itagSequence = answer.number
+        pretinfo.columnidNextTagged = answer.columnid
+        return answer.data
+
+
+def JetRetrieveColumns(sesid: JET_SESID, tableid: JET_TABLEID, pretrievecolumn: list[JET_RETRIEVECOLUMN]) -> JET_ERR:
+    """Several values; every element gets its data, `err`, and which value of which column it is."""
+    with cursor_call(sesid, tableid) as cursor:
+        for element in pretrievecolumn:
+            if not isinstance(element, JET_RETRIEVECOLUMN):
+                raise jet_error(codes.JET_errInvalidParameter, f"{element!r} is not a JET_RETRIEVECOLUMN")
+        requests = ((each.columnid, each.grbit, each.itagSequence, each.ibLongValue) for each in pretrievecolumn)
+        for element, answer in zip(pretrievecolumn, retrieve.retrieve_several(cursor, requests), strict=True):
+            element.pvData = answer.data
+            element.err = answer.status or (codes.JET_wrnColumnNull if answer.data is None else 0)
+            if element.itagSequence == 0 or retrieve.tells_instance(element.grbit):
+                element.itagSequence = answer.number
+            element.columnidNextTagged = answer.columnid
+    return 0
+
+
+def JetEnumerateColumns(
+    sesid: JET_SESID,
+    tableid: JET_TABLEID,
+    rgEnumColumnId: list[JET_ENUMCOLUMNID] | None = None,
+    cbDataMost: int = 0xFFFFFFFF,
+    grbit: JET_GRBIT = 0,
+) -> list[JET_ENUMCOLUMN]:
+    """All columns the record has, or those asked for, with all their values."""
+    with cursor_call(sesid, tableid) as cursor:
+        wanted = [(each.columnid, list(each.rgtagSequence)) for each in rgEnumColumnId or []]
+        found = enumerate_columns(cursor, wanted, cbDataMost, grbit)
+    return [
+        JET_ENUMCOLUMN(
+            columnid=column.columnid,
+            err=column.status,
+            pvData=column.data,
+            rgEnumColumnValue=[
+                JET_ENUMCOLUMNVALUE(itagSequence=value.number, err=value.status, pvData=value.data) for value in column.values
+            ],
+        )
+        for column in found
+    ]
+
+
+def JetRetrieveKey(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT = 0) -> bytes:
+    """The key of the current index entry, or with JET_bitRetrieveCopy the search key."""
+    with cursor_call(sesid, tableid) as cursor:
+        return navigation.retrieve_key(cursor, grbit)
+
+
+def _sized(
+    sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT, structure: type, before: object
+) -> JET_RECSIZE | JET_RECSIZE2 | JET_RECSIZE3:
+    with cursor_call(sesid, tableid) as cursor:
+        if before is not None and not isinstance(before, structure):
+            raise jet_error(codes.JET_errInvalidParameter, f"{before!r} is not a {structure.__name__}")
+        size = record_size.record_size(cursor, grbit)
+    running = before is not None and navigation.grbit_of(grbit) & record_size.RUNNING_TOTAL
+    result = structure()
+    for member, part in _SIZES.items():
+        if hasattr(result, member):
+            setattr(result, member, getattr(size, part) + (getattr(before, member) if running else 0))
+    found: JET_RECSIZE | JET_RECSIZE2 | JET_RECSIZE3 = result
+    return found
+
+
+def JetGetRecordSize(
+    sesid: JET_SESID, tableid: JET_TABLEID, precsize: JET_RECSIZE | None = None, grbit: JET_GRBIT = 0
+) -> JET_RECSIZE:
+    """The size of a record by kind of data; `precsize` gives what a running total goes on from."""
+    found = _sized(sesid, tableid, grbit, JET_RECSIZE, precsize)
+    assert isinstance(found, JET_RECSIZE)
+    return found
+
+
+def JetGetRecordSize2(
+    sesid: JET_SESID, tableid: JET_TABLEID, precsize: JET_RECSIZE2 | None = None, grbit: JET_GRBIT = 0
+) -> JET_RECSIZE2:
+    """JetGetRecordSize with compressed sizes."""
+    found = _sized(sesid, tableid, grbit, JET_RECSIZE2, precsize)
+    assert isinstance(found, JET_RECSIZE2)
+    return found
+
+
+def JetGetRecordSize3(
+    sesid: JET_SESID, tableid: JET_TABLEID, precsize: JET_RECSIZE3 | None = None, grbit: JET_GRBIT = 0
+) -> JET_RECSIZE3:
+    """JetGetRecordSize2 with the long values inside the record and the key."""
+    found = _sized(sesid, tableid, grbit, JET_RECSIZE3, precsize)
+    assert isinstance(found, JET_RECSIZE3)
+    return found
+
+
+def JetGetLock(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT = 0) -> JET_ERR:
+    """A read or write lock on the current record, or on the search key."""
+    with cursor_call(sesid, tableid) as cursor:
+        update.get_lock(cursor, grbit)
+    return 0
+
+
+__all__ = [
+    "JetEnumerateColumns",
+    "JetGetLock",
+    "JetGetRecordSize",
+    "JetGetRecordSize2",
+    "JetGetRecordSize3",
+    "JetRetrieveColumn",
+    "JetRetrieveColumns",
+    "JetRetrieveKey",
+]

@@ -1,0 +1,101 @@
+"""Updates: preparing one, setting columns, making it; deleting; escrow."""
+
+from __future__ import annotations
+
+from esent.constants import codes
+from esent.engine import set_column, update
+from esent.engine.cursor import cursor_call
+from esent.errors import JetError, jet_error
+from esent.jet.cursors import buffer
+from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID, Buffer
+from esent.jet.structures_records import JET_SETCOLUMN, JET_SETINFO
+
+
+def _value(data: object) -> bytes | int | None:
+    """What to set: bytes, NULL, or the size of a value without its bytes."""
+    if isinstance(data, int) and not isinstance(data, bool):
+        return data
+    return buffer(data, "the value of a column")
+
+
+def JetPrepareUpdate(sesid: JET_SESID, tableid: JET_TABLEID, prep: int) -> JET_ERR:
+    """Begin an insert, a replace or a copy, or cancel one."""
+    with cursor_call(sesid, tableid) as cursor:
+        update.prepare(cursor, prep)
+    return 0
+
+
+def JetSetColumn(
+    sesid: JET_SESID,
+    tableid: JET_TABLEID,
+    columnid: JET_COLUMNID,
+    pvData: Buffer | int | None,
+    grbit: JET_GRBIT = 0,
+    psetinfo: JET_SETINFO | None = None,
+) -> JET_ERR:
+    """Set a column of the prepared update. JET_wrnColumnMaxTruncated: only a part of the value was taken."""
+    with cursor_call(sesid, tableid) as cursor:
+        if psetinfo is None:
+            return set_column.set_column(cursor, columnid, _value(pvData), grbit)
+        if not isinstance(psetinfo, JET_SETINFO):
+            raise jet_error(codes.JET_errInvalidParameter, f"{psetinfo!r} is not a JET_SETINFO")
+        return set_column.set_column(cursor, columnid, _value(pvData), grbit, psetinfo.itagSequence, psetinfo.ibLongValue)
+
+
+def JetSetColumns(sesid: JET_SESID, tableid: JET_TABLEID, psetcolumn: list[JET_SETCOLUMN]) -> JET_ERR:
+    """Set several columns; the first that fails ends it. Every element gets its `err`."""
+    with cursor_call(sesid, tableid) as cursor:
+        for element in psetcolumn:
+            if not isinstance(element, JET_SETCOLUMN):
+                raise jet_error(codes.JET_errInvalidParameter, f"{element!r} is not a JET_SETCOLUMN")
+        cursor.require_updatable()
+        set_column.settable(cursor)
+        values = [_value(element.pvData) for element in psetcolumn]
+        for value in values:
+            set_column.checked_size(value)
+        status = 0
+        for element, value in zip(psetcolumn, values, strict=True):
+            try:
+                status = set_column.set_column(
+                    cursor, element.columnid, value, element.grbit, element.itagSequence, element.ibLongValue
+                )
+            except JetError as problem:
+                element.err = problem.code
+                raise
+            element.err = status
+        return status
+
+
+def JetUpdate(sesid: JET_SESID, tableid: JET_TABLEID) -> bytes:
+    """Make the prepared update; the bookmark of the record."""
+    return JetUpdate2(sesid, tableid)
+
+
+def JetUpdate2(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT = 0) -> bytes:
+    """JetUpdate with options."""
+    with cursor_call(sesid, tableid) as cursor:
+        return update.make(cursor, grbit)
+
+
+def JetDelete(sesid: JET_SESID, tableid: JET_TABLEID) -> JET_ERR:
+    """Delete the current record; the cursor stays at its place."""
+    with cursor_call(sesid, tableid) as cursor:
+        update.delete(cursor)
+    return 0
+
+
+def JetEscrowUpdate(sesid: JET_SESID, tableid: JET_TABLEID, columnid: JET_COLUMNID, pv: Buffer, grbit: JET_GRBIT = 0) -> bytes:
+    """Add to an escrow column; the value before."""
+    with cursor_call(sesid, tableid) as cursor:
+        return update.escrow_update(cursor, columnid, buffer(pv, "the amount to add") or b"", grbit)
+
+
+__all__ = [
+    "JetDelete",
+    "JetEscrowUpdate",
+    "JetPrepareUpdate",
+    "JetSetColumn",
+    "JetSetColumns",
+    "JetUpdate",
+    "JetUpdate2",
+]
