@@ -296,6 +296,16 @@ class AttachedDatabase:
 
         self.update_header(change)
 
+    def stamp_lowest(self, lowest: int) -> None:
+        """The checkpoint is about to move to generation `lowest`; redo may start there, so the file must not ask for less."""
+
+        def change(header: DatabaseHeader) -> None:
+            lowest_needed = min(max(lowest, header.lgpos_attach.generation), header.gen_max_required)
+            header.gen_min_required = max(header.gen_min_required, lowest_needed)
+            header.gen_min_consistent = max(header.gen_min_consistent, header.gen_min_required)
+
+        self.update_header(change)
+
     def release(self) -> None:
         """Close the file and give up the lock."""
         self._held.close()
@@ -546,6 +556,11 @@ class Databases:
         for database in self.all():
             if database.logged:
                 database.stamp_generation(generation, created, lowest)
+
+    def stamp_lowest(self, lowest: int) -> None:
+        for database in self.all():
+            if database.logged:
+                database.stamp_lowest(lowest)
 
     def shut_down(self, position: Lgpos | None) -> None:
         """Clean headers as of `position`; the first failure is raised when all were tried."""

@@ -132,14 +132,16 @@ class InstanceLog:
 
         Another thread may hold the lock of the instance and wait for this; then the checkpoint moves on a little later.
         """
+        position = self._live.position
         if self.started_at != Lgpos() and self._behind(generation) > self._depth:
             self._deep = True
             if self.instance.lock.acquire(blocking=False):
                 try:
-                    self._follow(Lgpos(generation, 1, 0))
+                    position, _ = self._reachable(Lgpos(generation, 1, 0))
                 finally:
                     self.instance.lock.release()
-        self.instance.databases.stamp_generation(generation, created, self._live.position.generation)
+        self.instance.databases.stamp_generation(generation, created, position.generation)
+        self._move_to(position)
 
     @property
     def _depth(self) -> int:
@@ -159,24 +161,28 @@ class InstanceLog:
         for database in self.instance.databases.all():
             if database.logged:
                 database.store.flush(Lgpos(generation - keep + 1, 0, 0))
-        before = self._live.position.generation
-        self._follow(self.stream.durable_tip())
-        if self._live.position.generation > before:
+        position, consistent = self._reachable(self.stream.durable_tip())
+        if position.generation > self._live.position.generation:
+            self.instance.databases.stamp_lowest(position.generation)
+            self._move_to(position, consistent)
             self.write_checkpoint()
 
-    def _follow(self, tip: Lgpos) -> None:
-        """Put the checkpoint where redo has to start, at `tip` at the latest; it never goes back."""
+    def _reachable(self, tip: Lgpos) -> tuple[Lgpos, Lgpos]:
+        """Where redo has to start, at `tip` at the latest; and the same without regard to open transactions."""
         instance = self.instance
         consistent = tip
         for database in instance.databases.all():
             if database.logged:
                 consistent = min(consistent, database.store.oldest(), database.pinned)
         begun = instance.transactions.oldest_begin()
+        return (min(consistent, begun) if begun is not None else consistent), consistent
+
+    def _move_to(self, position: Lgpos, consistent: Lgpos | None = None) -> None:
+        """Put the checkpoint forward; it never goes back. The headers of the databases say so already."""
         with self._guard:
-            position = min(consistent, begun) if begun is not None else consistent
             if position > self._live.position:
                 self._live.position = position
-                self._live.db_consistency = max(consistent, self._live.db_consistency)
+                self._live.db_consistency = max(self._live.db_consistency, consistent or position)
 
     # -- the checkpoint -------------------------------------------------------------------------------------------
 
