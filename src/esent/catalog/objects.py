@@ -193,6 +193,12 @@ class Table:
     space_hints: bytes | None = None
     deferred_space_hints: bytes | None = None
     callbacks: list[tuple[int, str]] = field(default_factory=list)  # (type bits, "module!function")
+    hidden_indexes: list[Index] = field(default_factory=list)  # live ones that the reader does not see, but has to keep up
+
+    @property
+    def stamp(self) -> object:
+        """Another value after columns or indexes have changed."""
+        return len(self.columns), len(self.indexes), self.root
 
     @property
     def is_derived(self) -> bool:

@@ -156,6 +156,22 @@ class Catalog:
             table = self._build(known, ())
         return table
 
+    def objid(self, name: str) -> int:
+        """The object id of the table of this name."""
+        return self._heads[name][0]
+
+    def column_ids(self, name: str) -> list[tuple[int, int, int]]:
+        """Of every column row of a table, deleted columns included: id, offset in the record, size."""
+        objid, _ = self._heads[name]
+        found = []
+        for each in self._records.get(objid, ()):
+            _, kind, fid = _HEAD.unpack_from(each, _HEAD_OFFSET)
+            if kind == ObjectType.COLUMN:
+                row = self._row(each)
+                offset = 0 if row[_OFFSET] is None else _unsigned(row[_OFFSET])
+                found.append((fid, offset, _signed(row[_SPACE])))
+        return found
+
     def forget(self, name: str) -> None:
         """Let go of the table of this name; what it takes in memory comes back when it is asked for again."""
         self._tables.pop(name, None)

@@ -40,6 +40,8 @@ from esent.records.decode import SMALL_PAGE_MAX, RecordPlan
 
 _LOCALE_COUNT_OFFSET = 5  # iValue in a record of MSysLocales, behind Type
 _LOCALE_COUNT_SIZE = 4
+_OBJID_END = 5  # of a key of MSysObjects: its first segment
+_KEY_TAIL = struct.Struct(">xHxI")
 
 
 class RowTree(Protocol):
@@ -49,6 +51,7 @@ class RowTree(Protocol):
     def replace(self, session: Any, key: bytes, old_data_bookmark: bytes, new_data: bytes) -> None: ...
     def delete(self, session: Any, key: bytes, data_bookmark: bytes = b"") -> None: ...
     def get(self, session: Any, key: bytes) -> bytes | None: ...
+    def cursor(self, session: Any) -> Any: ...
 
 
 @dataclass(slots=True)
@@ -131,6 +134,18 @@ class CatalogWriter:
             trees.roots.delete(session, root_objects_key(row))
         if trees.shadow is not None:
             trees.shadow.delete(session, key)
+
+    def objects_of(self, session: Any, objid_table: int) -> list[tuple[int, int]]:
+        """Type and identity of every row of a table."""
+        place = self._trees.objects.cursor(session)
+        first = catalog_key(objid_table, 0, 0)
+        found = []
+        more = place.seek(first[:_OBJID_END], "ge")
+        while more and place.key[:_OBJID_END] == first[:_OBJID_END]:
+            kind, identity = _KEY_TAIL.unpack_from(place.key, _OBJID_END)
+            found.append((kind ^ 0x8000, identity ^ 0x80000000))
+            more = place.next()
+        return found
 
     # -- indexes, and what else has a tree -------------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ class TableView:
         self.table = table
         self.page_size = page_size
         self.small_page = page_size <= SMALL_PAGE_MAX
-        self.stamp = _stamp(table)
+        self.stamp = table.stamp
         self.columns = {column.columnid: column for column in table.columns}
         self.fixed = {column.fid: column for column in table.columns if column.is_fixed}
         self.variable = {column.fid: column for column in table.columns if column.is_variable}
@@ -103,6 +103,7 @@ class TableView:
         ]
         self.primary = table.primary_index
         self.secondary = [index for index in table.indexes if not index.is_primary]
+        self.maintained = self.secondary + table.hidden_indexes  # those that updates have to keep up
         self.record_most = record_most(page_size, SEQUENTIAL_KEY_MOST if self.primary is None else self.primary.key_most)
         self.intrinsic_most = self.record_most - HEADERS_OF_LONGEST_VALUE
         self.chunk = table.long_value_chunk or chunk_size(page_size)
@@ -112,7 +113,7 @@ class TableView:
     @property
     def current(self) -> bool:
         """False when columns or indexes of the table have been added or taken away since."""
-        return self.stamp == _stamp(self.table)
+        return self.stamp == self.table.stamp
 
     def column(self, columnid: object) -> Column:
         """JET_errBadColumnId for what cannot be a column id, JET_errColumnNotFound where the table has no such column."""
@@ -150,7 +151,3 @@ class TableView:
         """The columns that decide about the entries of an index."""
         definition = self.definition(index)
         return {segment.column for segment in definition.segments} | {column for column, _ in definition.conditions}
-
-
-def _stamp(table: Table) -> tuple[int, ...]:
-    return len(table.columns), len(table.indexes), table.root

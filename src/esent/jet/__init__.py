@@ -22,6 +22,7 @@ from esent.jet import (
     parameters,
     restore,
     retrieval,
+    schema,
     sessions,
     snapshot,
     structures,
@@ -36,6 +37,7 @@ from esent.jet.navigation import *
 from esent.jet.parameters import *
 from esent.jet.restore import *
 from esent.jet.retrieval import *
+from esent.jet.schema import *
 from esent.jet.sessions import *
 from esent.jet.snapshot import *
 from esent.jet.structures import *
@@ -58,3 +60,4 @@ __all__ += cursors.__all__
 __all__ += navigation.__all__
 __all__ += retrieval.__all__
 __all__ += updates.__all__
+__all__ += schema.__all__
