@@ -1,4 +1,4 @@
-"""Power cuts while trees are written: recovery brings back exactly what was committed, whatever of the writes got to the disk."""
+"""Power cuts while trees are written: recovery brings back exactly what was committed, whatever got to the disk."""
 
 from __future__ import annotations
 

@@ -119,6 +119,11 @@ class Bench:
         self.file.sync()
         return self.path
 
+    @property
+    def page_count(self) -> int:
+        """Pages of the file, which may be closed."""
+        return self.path.stat().st_size // self.store.page_size - 2
+
     def close(self) -> None:
         self.file.close()
         if self.log is not None:
