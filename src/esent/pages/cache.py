@@ -51,7 +51,7 @@ class CachedPage(MutablePage):
         self.begun = LGPOS_MAX
         self.modified = LGPOS_MIN
         self.pending = []
-        self.used = True
+        self.used = False
         return self
 
 
