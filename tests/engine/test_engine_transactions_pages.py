@@ -150,6 +150,33 @@ def test_images_are_logged_before_the_page_is_written_once(database: LiveDatabas
     assert not [each for each in records if isinstance(each, UndoInfo)]
 
 
+@pytest.mark.parametrize("written", ["page of the change", "page of the node", "both", "none"])
+def test_a_node_that_moves_in_a_split_can_be_undone_whichever_page_was_written(
+    database: LiveDatabase, tree: VersionedTree, one: Session, two: Session, tmp_path: Path, written: str
+) -> None:
+    keys = [b"k%02d" % number for number in range(40)]
+    with two.implicit_transaction():
+        for key in keys:
+            tree.insert(two, key, key * 30)
+    target = keys[-3]
+    first = tree.nodes.page_of(target)
+    one.begin()
+    tree.delete(one, target)
+    tree.replace(one, keys[-2], b"", b"")
+    added = []
+    while tree.nodes.page_of(target) == first:
+        added.append(b"k%02d+%02d" % (30, len(added)))
+        with two.implicit_transaction():
+            tree.insert(two, added[-1], bytes(200))
+    chosen = {"page of the change": [first], "page of the node": [tree.nodes.page_of(target)], "none": []}
+    numbers = chosen.get(written, [first, tree.nodes.page_of(target)])
+    database.store.cache.flush([database.store.get(pgno) for pgno in numbers])
+    committed = everything(tree, two)
+    assert len(committed) == 5 + len(keys) + len(added)
+    copy = database.kill_and_recover(tmp_path / "copy")
+    assert copy.contents(tree.root) == committed
+
+
 def test_committed_images_are_not_logged(database: LiveDatabase, tree: VersionedTree, one: Session, two: Session) -> None:
     two.begin()
     with records_of(database) as records:

@@ -19,7 +19,6 @@ from esent.log.records import Begin, Begin0, Commit, Commit0, Rollback, UndoInfo
 from esent.pages.primitives import LGPOS_MIN, Lgpos
 from esent.versions.store import (
     OPER_ACTION,
-    OPER_FLAG_DELETE,
     OPER_READ_LOCK,
     OPER_REPLACE,
     OPER_WRITE_LOCK,
@@ -54,9 +53,6 @@ class TreeOwner(Protocol):
 
     def undo(self, writer: Writer, version: Version) -> None:
         """Take the version's change off its page, logged."""
-
-    def page_of(self, version: Version) -> int:
-        """The page the version's node is on."""
 
     def remove(self, writer: Writer, key: bytes, data: bytes) -> None:
         """Take a deleted node that has no versions off its page, logged."""
@@ -229,8 +225,8 @@ class Transactions:
             return
         assert version.chain is not None
         owner: TreeOwner = version.chain.tree.owner
-        if owner.logged and version.oper in (OPER_REPLACE, OPER_FLAG_DELETE) and not version.image_logged:
-            self._log_image(version, owner.page_of(version))
+        if version.pgno:
+            self._log_image(version)
         owner.undo(session, version)
 
     def oldest_begin(self) -> Lgpos | None:
@@ -243,10 +239,13 @@ class Transactions:
     # -- what goes into the log before a page goes to disk -------------------------------------------------------------
 
     def log_undo_info(self, dbid: int, page: PageImage) -> None:
-        """Before a page is written: log what undo will need of it and redo can no longer find on it."""
-        for version in self._images_on(dbid, page):
-            if not version.image_logged:
-                self._log_image(version, page.pgno)
+        """Before a page is written: log what undo will need and redo can no longer find on it.
+
+        That goes by where the changes were made. A node may have moved in a split since: its new page then has it as it is
+        now, from the record of the split, and the change itself is not redone if the page it was made on is in the file.
+        """
+        for version in self.store.images_of(dbid, page.pgno):
+            self._log_image(version)
 
     def reserved_space(self, dbid: int, page: PageImage, *, beside: tuple[bytes, bytes] | None = None) -> int:
         """Bytes of a page that must stay free, so that every open replace on it can be undone where it is.
@@ -277,7 +276,7 @@ class Transactions:
         nodes = ((page.key(line), b"" if unique else page.value(line)) for line in range(page.line_count))
         return self.store.images_on(dbid, tree.objid, nodes)
 
-    def _log_image(self, version: Version, pgno: int) -> None:
+    def _log_image(self, version: Version) -> None:
         chain = version.chain
         assert chain is not None
         tree = chain.tree
@@ -287,7 +286,7 @@ class Transactions:
             UndoInfo(
                 transaction.owner.procid,
                 tree.dbid,
-                pgno,
+                version.pgno,
                 -1,
                 -1,
                 transaction.begin0,
@@ -305,7 +304,7 @@ class Transactions:
                 version.before,
             )
         )
-        version.image_logged = True
+        self.store.image_done(version)
 
     # -- clean-up -----------------------------------------------------------------------------------------------------
 

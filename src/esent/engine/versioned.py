@@ -117,13 +117,14 @@ class VersionedTree:
         Without `versioned` it cannot be rolled back and everybody sees it at once.
         """
         with self.instance.lock:
-            transaction = self._begin_change(session)
+            transaction = session.open_transaction() if self.versioned else session.transaction
             node = self.nodes.find(key, None if self.unique else data)
             versioned &= self.versioned
             bookmark = b"" if self.unique else data
             taken = node is not None and not node.flags & NODE_DELETED
             if taken or self._conflicts(transaction, OPER_INSERT, key, bookmark):
                 raise self._refusal(codes.JET_errKeyDuplicate, "inserting a node whose key is taken")
+            session.require_writable()
             before = node.data if node is not None and self.unique else b""
             self._require_room(transaction, key, bookmark, len(before))
             rceid = self.store.next_rceid() if versioned else 0
@@ -138,7 +139,10 @@ class VersionedTree:
             if transaction is not None and rceid:
                 self.store.add(transaction, self.versions, OPER_INSERT, key, bookmark, rceid=rceid)
                 if second:
-                    self.store.add(transaction, self.versions, OPER_REPLACE, key, bookmark, rceid=second, before=before)
+                    pgno = self._page_of(key, bookmark)
+                    self.store.add(
+                        transaction, self.versions, OPER_REPLACE, key, bookmark, rceid=second, before=before, pgno=pgno
+                    )
 
     def replace(self, session: Session, key: bytes, old_data_bookmark: bytes, new_data: bytes) -> None:
         """Give a node other data. JET_errRecordDeleted where the session sees no such node, JET_errWriteConflict.
@@ -158,7 +162,8 @@ class VersionedTree:
             writer = self._writer(session)
             self.nodes.replace(writer, key, b"", new_data, rceid=rceid)
             if transaction is not None and rceid:
-                self.store.add(transaction, self.versions, OPER_REPLACE, key, b"", rceid=rceid, before=before)
+                pgno = self._page_of(key, b"")
+                self.store.add(transaction, self.versions, OPER_REPLACE, key, b"", rceid=rceid, before=before, pgno=pgno)
 
     def delete(self, session: Session, key: bytes, data_bookmark: bytes = b"") -> None:
         """Delete a node. JET_errRecordDeleted where the session sees no such node, JET_errWriteConflict."""
@@ -174,7 +179,8 @@ class VersionedTree:
                 return
             rceid = self.store.next_rceid()
             self.nodes.flag_delete(writer, key, bookmark, rceid=rceid)
-            self.store.add(transaction, self.versions, OPER_FLAG_DELETE, key, bookmark, rceid=rceid)
+            pgno = self._page_of(key, bookmark)
+            self.store.add(transaction, self.versions, OPER_FLAG_DELETE, key, bookmark, rceid=rceid, pgno=pgno)
 
     def delta(
         self,
@@ -219,13 +225,17 @@ class VersionedTree:
     def lock(self, session: Session, key: bytes, data_bookmark: bytes = b"", *, write: bool) -> None:
         """Keep a node as it is until the outermost transaction ends: a write lock for this session, a read lock for all.
 
-        JET_errRecordDeleted where the session sees no such node, JET_errWriteConflict where another session may not have it so.
+        JET_errRecordDeleted where the session sees no such node, unless it has deleted that itself; JET_errWriteConflict where
+        another session has changed it, or has a lock that goes against this one.
         """
         with self.instance.lock:
-            transaction = self._begin_change(session)
+            transaction = self._begin_change(session, write=write)
             bookmark = b"" if self.unique else data_bookmark
             oper = OPER_WRITE_LOCK if write else OPER_READ_LOCK
-            self._changeable(session, transaction, oper, key, bookmark)
+            if not self._has_own(transaction, key, bookmark) or self.nodes.find(key, None if self.unique else bookmark) is None:
+                self._changeable(session, transaction, oper, key, bookmark)
+            elif self._conflicts(transaction, oper, key, bookmark):
+                raise self._refusal(codes.JET_errWriteConflict, "locking a node that another session has locked")
             if transaction is not None:
                 self._require_room(transaction, key, bookmark, 0)
                 self.store.add(transaction, self.versions, oper, key, bookmark)
@@ -233,7 +243,7 @@ class VersionedTree:
     def lock_key(self, session: Session, key: bytes, *, write: bool) -> None:
         """`lock` for a key, whether there is a node with it or not."""
         with self.instance.lock:
-            transaction = self._begin_change(session)
+            transaction = self._begin_change(session, write=write)
             oper = OPER_WRITE_LOCK if write else OPER_READ_LOCK
             if self._conflicts(transaction, oper, key, b""):
                 raise self._refusal(codes.JET_errWriteConflict, "locking a key that another session has locked")
@@ -241,13 +251,18 @@ class VersionedTree:
                 self._require_room(transaction, key, b"", 0)
                 self.store.add(transaction, self.versions, oper, key, b"")
 
-    def _begin_change(self, session: Session) -> Transaction | None:
-        session.require_writable()
+    def _begin_change(self, session: Session, *, write: bool = True) -> Transaction | None:
+        if write:
+            session.require_writable()
         return session.open_transaction() if self.versioned else session.transaction
 
     def _writer(self, session: Writer) -> Writer:
         """Who the pages know the session as; without a log it begins nothing in that of the instance."""
         return session if self.logged else UnloggedWriter(session)
+
+    def _page_of(self, key: bytes, data: bytes) -> int:
+        """The page a node is on, 0 where no log has to know."""
+        return self.nodes.page_of(key, data) if self.logged else 0
 
     def _require_room(self, transaction: Transaction | None, key: bytes, data: bytes, image: int) -> None:
         if transaction is not None:
@@ -263,10 +278,10 @@ class VersionedTree:
     def _changeable(self, session: Session, transaction: Transaction | None, oper: int, key: bytes, data: bytes) -> Node:
         """The node, which the session sees and nobody else has changed."""
         node = self.nodes.find(key, None if self.unique else data)
+        if node is not None and self._conflicts(transaction, oper, key, data):
+            raise self._refusal(codes.JET_errWriteConflict, "changing a node that another session has changed")
         if node is None or self.visible_data(session, node) is None:
             raise self._refusal(codes.JET_errRecordDeleted, "changing a node that is deleted")
-        if self._conflicts(transaction, oper, key, data):
-            raise self._refusal(codes.JET_errWriteConflict, "changing a node that another session has changed")
         return node
 
     def _refusal(self, code: int, what: str) -> JetError:
@@ -279,16 +294,22 @@ class VersionedTree:
         chain = _chain(version)
         self.nodes.undo(self._writer(writer), version, chain.key, chain.data)
 
-    def page_of(self, version: Version) -> int:
-        chain = _chain(version)
-        return self.nodes.page_of(chain.key, chain.data)
-
     def remove(self, writer: Writer, key: bytes, data: bytes) -> None:
         """Remove a node for good if it is still deleted and nobody has a version of it."""
         node = self.nodes.find(key, None if self.unique else data)
         if node is None or not node.flags & NODE_DELETED or self.versions.chain(key, data) is not None:
             return
         self.nodes.delete(self._writer(writer), key, data)
+        self.store.epoch += 1
+
+    def expunge(self, writer: Writer, key: bytes, data: bytes = b"") -> None:
+        """Remove a node for good, in the course of the clean-up."""
+        self.nodes.delete(self._writer(writer), key, data)
+        self.store.epoch += 1
+
+    def take_off(self, writer: Writer, key: bytes, offset: int, amount: int, size: int) -> None:
+        """Lower a counter for good, in the course of the clean-up."""
+        self.nodes.delta(self._writer(writer), key, b"", offset, -amount, size)
         self.store.epoch += 1
 
     def forget(self) -> None:

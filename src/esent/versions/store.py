@@ -80,17 +80,21 @@ class Transaction:
 
 
 class Version:
-    """One change. `before` is the data a replace took away; `image_logged`: an UndoInfo record holds it already."""
+    """One change. `before` is the data a replace took away.
+
+    `pgno` is the page that redo takes what undo needs from, if it comes before the change is in the file: that on which the
+    node was right after the change; 0 when an UndoInfo record has it.
+    """
 
     __slots__ = (
         "before",
         "chain",
         "cleanup",
         "delta",
-        "image_logged",
         "offset",
         "oper",
         "ordinal",
+        "pgno",
         "rceid",
         "transaction",
         "undo",
@@ -105,7 +109,7 @@ class Version:
         self.before = b""
         self.offset = 0
         self.delta = 0
-        self.image_logged = False
+        self.pgno = 0
         self.undo: Callable[[], None] | None = None
         self.cleanup: Callable[[Any], None] | None = None
 
@@ -201,6 +205,7 @@ class VersionStore:
         self._open: dict[int, Transaction] = {}  # in the order in which they began
         self._committed: deque[Transaction] = deque()
         self._removable: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = {}
+        self._images: dict[tuple[int, int], dict[int, Version]] = {}  # by page, those that are in no UndoInfo record yet
         self._cleanups: list[Callable[[Any], None]] = []
         self._last_id = 0
         self._last_rceid = FIRST_RCEID - RCEID_STEP
@@ -240,6 +245,7 @@ class VersionStore:
         if transaction.versions:
             for version in transaction.versions:
                 if version.oper in _IMAGES and version.chain is not None:
+                    self.image_done(version)
                     version.chain.tree.open_images.pop(version.rceid, None)
             self._committed.append(transaction)
         self.collect()
@@ -304,8 +310,12 @@ class VersionStore:
         before: bytes = b"",
         offset: int = 0,
         delta: int = 0,
+        pgno: int = 0,
     ) -> Version:
-        """The version of a change to the node with bookmark `key` (and `data`), in the innermost level."""
+        """The version of a change to the node with bookmark `key` (and `data`), in the innermost level.
+
+        `pgno`: the page the node of a logged replace or flag-delete is on now.
+        """
         bookmark = (key, b"" if tree.unique else data)
         chain = tree.chains.get(bookmark)
         if chain is None:
@@ -318,6 +328,9 @@ class VersionStore:
         transaction.versions.append(version)
         if oper in _IMAGES:
             tree.open_images[rceid] = version
+            if pgno:
+                version.pgno = pgno
+                self._images.setdefault((tree.dbid, pgno), {})[rceid] = version
         self.size += version.size
         self.epoch += 1
         return version
@@ -340,6 +353,7 @@ class VersionStore:
             return
         tree = chain.tree
         if version.oper in _IMAGES:
+            self.image_done(version)
             tree.open_images.pop(version.rceid, None)
         chain.deleted |= deleted
         chain.versions.remove(version)
@@ -399,6 +413,20 @@ class VersionStore:
                 self.forget_tree(known, objid)
 
     # -- what pages have to keep --------------------------------------------------------------------------------------
+
+    def images_of(self, dbid: int, pgno: int) -> list[Version]:
+        """The versions that must be in UndoInfo records before the page is written."""
+        return list(self._images.get((dbid, pgno), {}).values())
+
+    def image_done(self, version: Version) -> None:
+        """The version is in an UndoInfo record, or will not be undone any more."""
+        if version.pgno and version.chain is not None:
+            place = (version.chain.tree.dbid, version.pgno)
+            version.pgno = 0
+            images = self._images.get(place, {})
+            images.pop(version.rceid, None)
+            if not images:
+                self._images.pop(place, None)
 
     def images_on(self, dbid: int, objid: int, nodes: Iterator[tuple[bytes, bytes]]) -> list[Version]:
         """The uncommitted replaces and flag-deletes of the nodes (key, data) of one page."""
