@@ -165,7 +165,8 @@ def test_a_node_that_moves_in_a_split_can_be_undone_whichever_page_was_written(
     tree.replace(one, keys[-2], b"", b"")
     added = []
     while tree.nodes.page_of(target) == first:
-        added.append(b"k%02d+%02d" % (30, len(added)))
+        assert len(added) < 100
+        added.append(b"%s+%02d" % (keys[-4], len(added)))
         with two.implicit_transaction():
             tree.insert(two, added[-1], bytes(200))
     chosen = {"page of the change": [first], "page of the node": [tree.nodes.page_of(target)], "none": []}
