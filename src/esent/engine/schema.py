@@ -94,6 +94,7 @@ class LiveTable:
         self.template: LiveTable | None = None
         self.next_id = {first: first for first in LAST_OF_CLASS}
         self.next_offset = _RECORD_HEADER
+        self.counts: dict[int, object] = {}  # of records and entries, by object id, when they were last taken
         self._first_name = name
         self._base = base
         self._views: weakref.WeakKeyDictionary[Session, SessionTable] = weakref.WeakKeyDictionary()

@@ -26,6 +26,7 @@ from esent.jet import (
     sessions,
     snapshot,
     structures,
+    table_information,
     updates,
 )
 from esent.jet.backup import *
@@ -41,6 +42,7 @@ from esent.jet.schema import *
 from esent.jet.sessions import *
 from esent.jet.snapshot import *
 from esent.jet.structures import *
+from esent.jet.table_information import *
 from esent.jet.updates import *
 
 __all__ = ["JetError", "JetWarning"]
@@ -61,3 +63,4 @@ __all__ += navigation.__all__
 __all__ += retrieval.__all__
 __all__ += updates.__all__
 __all__ += schema.__all__
+__all__ += table_information.__all__

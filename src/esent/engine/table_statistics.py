@@ -1,0 +1,66 @@
+"""Counts of the records and entries of a table, as JetComputeStats takes them, and the pages its trees own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from esent.catalog.objects import Index
+from esent.engine.schema import SessionTable
+from esent.engine.versioned import VersionedTree
+from esent.tree.space import available_extents, owned_extents
+
+if TYPE_CHECKING:
+    from esent.engine.cursor import Cursor
+    from esent.engine.database import AttachedDatabase
+
+
+class Counts(NamedTuple):
+    """Of one tree, when they were last taken."""
+
+    keys: int = 0
+    entries: int = 0
+    pages: int = 0
+
+
+def _count(cursor: Cursor, tree: VersionedTree) -> Counts:
+    """Different keys, visible nodes, and the leaves these are on."""
+    place = tree.cursor(cursor.session)
+    keys = entries = 0
+    pages = set()
+    last: bytes | None = None
+    more = place.first()
+    while more:
+        entries += 1
+        keys += place.key != last
+        last = place.key
+        pages.add(tree.nodes.page_of(place.key, place.data_bookmark))
+        more = place.next()
+    return Counts(keys, entries, len(pages))
+
+
+def compute_statistics(cursor: Cursor, table: SessionTable) -> None:
+    """Count what the session sees of the table and its indexes."""
+    counts = table.live.counts
+    counts[table.objid] = _count(cursor, cursor.primary.tree)
+    for index in table.indexes:
+        if not index.is_primary:
+            counts[index.objid] = _count(cursor, cursor.index_tree(index))
+
+
+def counts_of(table: SessionTable, index: Index | None = None) -> Counts:
+    """The counts last taken of the records, or of an index."""
+    found = table.live.counts.get(table.objid if index is None else index.objid)
+    return found if isinstance(found, Counts) else Counts()
+
+
+def owned_pages(database: AttachedDatabase, objid: int, root: int) -> int:
+    """Pages of a tree, those below it included."""
+    return sum(extent.pages for extent in owned_extents(database.store, root, objid)) if root else 0
+
+
+def available_pages(database: AttachedDatabase, objid: int, root: int) -> int:
+    """Free pages of a tree."""
+    return sum(extent.pages for extent in available_extents(database.store, root, objid)) if root else 0
+
+
+__all__ = ["Counts", "available_pages", "compute_statistics", "counts_of", "owned_pages"]
