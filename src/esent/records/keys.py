@@ -357,7 +357,7 @@ def record_keys(definition: KeyDefinition, instances: Callable[[int], Sequence[b
         if bool(instances(column)) == must_be_null:
             return []
     flags = definition.flags
-    keys: dict[bytes, None] = {}
+    keys: dict[bytes, bool] = {}
     found = [instances(segment.column) for segment in definition.segments]
     for row in _sequences(definition, found):
         rows: Iterator[list[bytes | None]] = iter((row,))
@@ -379,5 +379,5 @@ def record_keys(definition: KeyDefinition, instances: Callable[[int], Sequence[b
                     continue
             if cut and flags & DISALLOW_TRUNCATION:
                 raise jet_error(codes.JET_errKeyTruncated, "building a key of an index that allows no cut keys")
-            keys[key] = None
+            keys[key] = True
     return list(keys)
