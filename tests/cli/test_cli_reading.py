@@ -38,11 +38,21 @@ def test_info_json_agrees_with_the_recorded_facts(esent, fixtures, clean):
     assert header["sign_db"]["random"] == facts["db_signature"]["rand"]
 
 
-@pytest.mark.parametrize("name", ["edb.log", "edb.chk", "edb00001.log"])
-def test_info_of_logs_and_checkpoints(esent, fixtures, name):
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("edb.log", "generation"),
+        ("edb00001.log", "generation"),
+        ("edb.chk", "checkpoint"),
+        ("db.jfm", "flush map"),
+        ("edbres00001.jrs", "reserve log"),
+    ],
+)
+def test_info_of_the_other_files(esent, fixtures, name, word):
     outcome = esent("info", fixtures.path(f"engine/clean-4k/{name}"))
     assert outcome.status == 0
-    assert ("generation" if name.endswith("log") else "checkpoint") in outcome.out
+    assert word in outcome.out
+    assert esent("info", "--json", fixtures.path(f"engine/clean-4k/{name}")).status == 0
 
 
 def test_info_of_something_else(esent, tmp_path):
