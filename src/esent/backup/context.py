@@ -52,7 +52,7 @@ LONGEST_PATH = 260
 
 class FileHandle(int):
     """A backup file handle. Its number is that of the engine's only slot; a handle of an earlier open is another object, and
-    is refused although it has the same number."""
+    nothing is read through it although it has the same number."""
 
     __slots__ = ()
 
@@ -364,12 +364,17 @@ class BackupContext:
             self._clean_up(problem.code)
             raise
 
-    def _open_slot(self, handle: object, what: str) -> Slot:
+    def _open_slot(self, handle: object, what: str, *, older: bool = False) -> Slot:
+        """The open file of a handle, or JET_errInvalidParameter. A plain number is the number of the slot; `older` takes a
+        handle of an earlier open for the number it has, as the original does where it closes a file."""
         slot = self._slot
-        if slot is not None and (
-            handle is slot.handle or (type(handle) is int and handle == slot.handle and not (self._run and self._run.private))
-        ):
-            return slot
+        if slot is not None:
+            if handle is slot.handle:
+                return slot
+            public = self._run is not None and not self._run.private
+            numbered = type(handle) is int or (older and isinstance(handle, FileHandle))
+            if public and numbered and handle == slot.handle:
+                return slot
         raise jet_error(codes.JET_errInvalidParameter, f"{what}: no open backup file has that handle")
 
     def read_file(self, handle: object, wanted: int | bytearray | memoryview) -> bytes | int:
@@ -406,7 +411,7 @@ class BackupContext:
         """JetCloseFile: works after a stop too. A file counts as copied if it was read to its end."""
         with self._calls:
             run = self._streaming("closing a file")
-            stream = self._open_slot(handle, "closing a file").stream
+            stream = self._open_slot(handle, "closing a file", older=True).stream
             self._slot = None
             if isinstance(stream, LogFileStream):
                 stream.close()
