@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,13 @@ def table_line(table: Table) -> str:
     for column in table.columns:
         default = column.default_value()
         columns.append(
-            f'{{"name":{json.dumps(column.name)},"id":{column.columnid},"coltyp":{column.coltyp:d},"cbmax":{column.max_size},'
+            f'{{"name":{quoted(column.name)},"id":{column.columnid},"coltyp":{column.coltyp:d},"cbmax":{column.max_size},'
             f'"grbit":"{column.grbit:#x}","cp":{column.code_page}'
             f"{'' if default is None else _DEFAULT % default.hex()}}}"
         )
     indexes = [_json(_index_definition(table, index)) for index in table.indexes]
     return (
-        f'{{"table":{json.dumps(table.name)},"grbit":"{_OBJECT_GRBIT:#x}","flags":"{table.flags:#x}",'
+        f'{{"table":{quoted(table.name)},"grbit":"{_OBJECT_GRBIT:#x}","flags":"{table.flags:#x}",'
         f'"template":{json.dumps(table.template_name)},"columns":[{",".join(columns)}],"indexes":[{",".join(indexes)}]}}'
     )
 
@@ -119,7 +120,7 @@ def _index_definition(table: Table, index: Index) -> dict[str, Any]:
 
 def _rows(source: PageSource, table: Table) -> Iterator[str]:
     count = 0
-    name = json.dumps(table.name)
+    name = quoted(table.name)
     long_values = LongValues(source, table.long_value_root, table.long_value_objid, keep=_LONG_VALUE_PAGES_KEPT)
     maker = RowLines(table.name, table.columns, table.plan(source.page_size), long_values)
     try:
@@ -133,7 +134,7 @@ def _rows(source: PageSource, table: Table) -> Iterator[str]:
 
 
 def _index(source: PageSource, table: Table, index: Index, entries: bool) -> Iterator[str]:
-    start = f'{{"t":{json.dumps(table.name)},"ix":{json.dumps(index.name)},'
+    start = f'{{"t":{quoted(table.name)},"ix":{quoted(index.name)},'
     total = 0
     digest = hashlib.sha256()
     error = None
