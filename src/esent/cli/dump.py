@@ -31,7 +31,8 @@ def command(
     """Print a database as JSON lines: each table's definition, every row with every column, counts, indexes; a log record by
     record.
 
-    A dirty database with its logs beside it is shown as of its last commit. FILE is never written to. The exit status is 1 if a value, a row or an index could not be read; its line says so.
+    A dirty database with its logs beside it is shown as of its last commit. FILE is never written to. The exit status is 1 if
+    a value, a row or an index could not be read; its line says so.
     """
     if is_log(file):
         for line in dump_json(file) if as_json else dump_text(file):
