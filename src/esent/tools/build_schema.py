@@ -24,6 +24,7 @@ from esent.catalog.objects import (
 from esent.catalog.rows import name_bytes
 from esent.constants import codes, grbits
 from esent.errors import JetError, jet_error
+from esent.records.collation import SORT_ID, SORT_VERSION
 from esent.records.columns import (
     FIXED_FIRST,
     FIXED_LAST,
@@ -275,6 +276,8 @@ def _index(spec: IndexSpec, table: Table, page_size: int) -> Index:
         raise _wrong(codes.JET_errIndexInvalidDef, spec, table.name, "a primary index that leaves rows out or lists them twice")
     index = Index(spec.name, 0, 0, flags, segments, density=spec.density or table.density)
     index.lcmap = NORMALISATION_FLAGS_DEFAULT
+    if index.is_localized:
+        index.version, index.sort_id = SORT_VERSION, SORT_ID.bytes_le
     index.conditions = [_segment(part, SEGMENT_MUST_BE_NULL, table) for part in spec.conditions]
     if grbit & (grbits.JET_bitIndexTuples | grbits.JET_bitIndexTupleLimits) or spec.tuple_limits is not None:
         index.tuple_limits = _tuple_limits(spec, table, columns[0])
