@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_helpers import PAGE, begin, is_stamped, opened, read, read_file, stamps, stream
-from jet_helpers import Running, code_of
 
+from backup_helpers import PAGE, begin, is_stamped, opened, read, read_file, stamps, stream
 from esent import jet
 from esent.backup import page_stream
 from esent.pages.database_file import DatabaseFile
+from jet_helpers import Running, code_of
 
 PATIENCE = 20.0
 Start = Callable[..., Running]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jet_helpers import Running, code_of
 
 from esent import jet
 from esent.log.checkpoint import Checkpoint
 from esent.log.reader import LogFile
 from esent.pages.checksum import header_checksum
+from jet_helpers import Running, code_of
 
 Start = Callable[..., Running]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jet_helpers import Running, allocate, code_of, set_paths
 
 from esent import jet
 from esent.engine.process import PROCESS
 from esent.errors import JetError, JetWarning
 from esent.log.checkpoint import Checkpoint
 from esent.log.reader import LogFile
+from jet_helpers import Running, allocate, code_of, set_paths
 
 Start = Callable[..., Running]
 SOURCE = Path(__file__).resolve().parents[2] / "src"

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_helpers import PAGE, Streamed, add_database, begin, is_stamped, restoring, stamps, stream
-from jet_helpers import Running, code_of, set_paths
 
+from backup_helpers import PAGE, Streamed, add_database, begin, is_stamped, restoring, stamps, stream
 from esent import jet
 from esent.backup import restore as restore_module
 from esent.engine.process import PROCESS
 from esent.tools.dump import dump
+from jet_helpers import Running, code_of, set_paths
 
 INCREMENTAL = jet.JET_bitBackupIncremental
 Start = Callable[..., Running]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jet_helpers import Running, code_of
 
 from esent import jet
+from jet_helpers import Running, code_of
 
 Start = Callable[..., Running]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recovery_support import different_pages, dump_lines, facts, lines_of, outcome
 
 from esent.constants import codes, grbits
 from esent.errors import JetError
@@ -17,6 +16,7 @@ from esent.pages.database_file import DatabaseFile
 from esent.pages.primitives import BackupInfo
 from esent.recovery.hard import hard_recover
 from esent.recovery.options import MapEntry, RecoveryOptions, RecoveryResult
+from recovery_support import different_pages, dump_lines, facts, lines_of, outcome
 
 pytestmark = pytest.mark.fixtures
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recovery_support import dump_lines, lines_of, outcome
 
 from esent.constants import codes, grbits
 from esent.pages.database_file import DatabaseFile
 from esent.pages.primitives import Lgpos
+from recovery_support import dump_lines, lines_of, outcome
 
 pytestmark = pytest.mark.fixtures
 

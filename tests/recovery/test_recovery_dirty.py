@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recovery_support import different_pages, dump_lines, facts, lines_of, outcome, recover
 
 from esent.constants import codes, grbits
 from esent.errors import JetError
@@ -16,6 +15,7 @@ from esent.log.records import RecoveryQuit2, RecoveryUndo2, Rollback, ShutDownMa
 from esent.pages.checksum import verify_page
 from esent.pages.database_file import DatabaseFile
 from esent.pages.header import DatabaseState
+from recovery_support import different_pages, dump_lines, facts, lines_of, outcome, recover
 
 pytestmark = pytest.mark.fixtures
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recovery_support import different_pages, dump_lines, facts, lines_of, outcome, recover
 
 from esent.constants import codes
 from esent.pages.database_file import DatabaseFile
 from esent.pages.primitives import Lgpos
+from recovery_support import different_pages, dump_lines, facts, lines_of, outcome, recover
 
 pytestmark = pytest.mark.fixtures
 
