@@ -132,7 +132,7 @@ class SnapshotSession:
         ranges.delete_end = member.checkpoint.generation
 
     def thaw(self, *, goes_on: bool = False) -> None:
-        """Let the writes of every member go on. Attach, detach and other backups wait for the end of the session if that follows
+        """Let the writes of every member go on. Attaches and other backups wait for the end of the session if that follows
         at once; if the session `goes_on` they are refused until then."""
         if self.timer is not None:
             self.timer.cancel()
