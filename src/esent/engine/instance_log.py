@@ -105,15 +105,19 @@ class InstanceLog:
         return [entry for entry in entries if entry is not None]
 
     def _new_generation(self, generation: int, created: LogTime) -> None:
-        """Before a new generation takes records: the checkpoint where the log is deep, then the headers."""
+        """Before a new generation takes records: the headers, and where the log is deep the checkpoint, in this order: a
+        checkpoint file that lies behind the headers only makes recovery longer. Old logs may go when this is done."""
         depth = self.instance.parameters.number(params.JET_paramCheckpointDepthMax)
         size = self.instance.parameters.number(params.JET_paramLogFileSize) * 1024
         with self._guard:
             behind = (generation - self._live.position.generation) * size
-            if self.started_at != Lgpos() and behind > depth:
-                self._advance(Lgpos(generation, 1, 0))
-            lowest = self._live.position.generation
-        self.instance.databases.stamp_generation(generation, created, lowest)
+            moves = self.started_at != Lgpos() and behind > depth
+            position = Lgpos(generation, 1, 0) if moves else self._live.position
+        self.instance.databases.stamp_generation(generation, created, position.generation)
+        if moves:
+            with self._guard:
+                self._advance(position)
+                self.write_checkpoint()
 
     # -- the checkpoint -------------------------------------------------------------------------------------------
 
