@@ -416,6 +416,21 @@ def test_a_leftover_copy_is_no_hindrance(genuine, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["db.edb"]
 
 
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_what_the_callback_answers(genuine, tmp_path, at):
+    """As recorded: an error ends the restore at a recovery-control event (the second); at begin and progress it does not."""
+    seen: list[int] = []
+
+    def status(sesid: Any, snp: int, snt: int, pv: Any) -> int:
+        seen.append(snp)
+        return jet.JET_errCallbackFailed if len(seen) == at else 0
+
+    code = restore(genuine, tmp_path / "out", pfn=status)
+    assert seen[:2] == [jet.JET_snpRestore, jet.JET_snpRecoveryControl]
+    assert code == (jet.JET_errCallbackFailed if at == 2 else 0)
+    assert (tmp_path / "out" / "db.edb").exists() == (at != 2)
+
+
 def test_what_the_callback_raises_ends_the_restore(genuine, tmp_path):
     def status(*_: Any) -> None:
         raise ZeroDivisionError
