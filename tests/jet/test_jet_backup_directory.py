@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from backup_helpers import (
     PAGE,
     add_database,
@@ -30,8 +31,6 @@ from backup_helpers import (
     stamps,
     stream,
 )
-from jet_helpers import Running, code_of
-
 from esent import jet
 from esent.backup import directory, page_stream
 from esent.constants import codes
@@ -39,6 +38,7 @@ from esent.engine.process import PROCESS
 from esent.errors import jet_error
 from esent.pages.filesystem import File, FileSystem
 from esent.tools.dump import dump
+from jet_helpers import Running, code_of
 
 INCREMENTAL = jet.JET_bitBackupIncremental
 ATOMIC = jet.JET_bitBackupAtomic
