@@ -582,6 +582,9 @@ class BackupContext:
             elif outcome:
                 self._log_quietly(Phase.ABORT, run)
             self._log_quietly(Phase.STOP, run)
+        except JetError as problem:
+            outcome = problem.code
+            raise
         finally:
             self.last_outcome = outcome
             self._leave()
