@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from esent.constants import codes
 from esent.errors import JetError, jet_error
-from esent.pages.database_file import DatabaseFile
+from esent.pages.database_file import PGNO_MAX, DatabaseFile
 from esent.pages.edit import PAGE_FLUSH_TYPE, PAGE_SCRUBBED, MutablePage
 from esent.pages.header import DatabaseState
 from esent.pages.primitives import LGPOS_MIN, Lgpos, Signature
@@ -101,7 +101,7 @@ class RecoveredDatabase:
 
     def needs_new(self, pgno: int, dbtime: int) -> bool:
         """Whether a page that a record takes into use must be made: always, unless the file may already have it."""
-        if pgno < 1 or pgno > self.file.page_count:
+        if not 1 <= pgno <= PGNO_MAX or (not self.future and pgno > self.file.page_count):
             raise jet_error(codes.JET_errFileIOBeyondEOF, "the log uses a page behind the end", file=self.file.path, page=pgno)
         if not self.future:
             return True
