@@ -473,8 +473,9 @@ def test_an_end_that_cannot_be_logged_is_no_success(run, monkeypatch):
 
     with monkeypatch.context() as broken:
         broken.setattr(engine, "flush_log", failing)
-        assert code_of(jet.JetEndExternalBackupInstance, run.instance) == jet.JET_errLogDiskFull
-    assert engine.backup.last_outcome == jet.JET_errLogDiskFull
+        assert jet.JetEndExternalBackupInstance(run.instance) == jet.JET_errBackupAbortByServer
+    assert engine.backup.last_outcome == jet.JET_errBackupAbortByServer
+    assert engine.backup.last_problem.code == jet.JET_errLogDiskFull
     assert not is_stamped(stamps(run).bkinfoFullPrev)
     assert begin(run) == 0
 

@@ -288,6 +288,26 @@ def test_disk_full_leaves_nothing(start, database, target, monkeypatch, writes, 
     assert back_up(running, target, grbit) == 0
 
 
+def test_a_backup_that_cannot_be_recorded_leaves_nothing(run, target, monkeypatch):
+    engine = PROCESS.resolve(run.instance)
+    flushed = engine.flush_log
+    left = 1  # the truncation is recorded, the stamps are not
+
+    def failing(upto: Any = None) -> None:
+        nonlocal left
+        if not left:
+            raise jet_error(codes.JET_errLogDiskFull, "flushing")
+        left -= 1
+        flushed(upto)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(engine, "flush_log", failing)
+        assert back_up(run, target) == jet.JET_errLogDiskFull
+    assert names(target) == []
+    assert not is_stamped(stamps(run).bkinfoFullPrev)
+    assert back_up(run, target) == 0
+
+
 def test_disk_full_in_an_incremental_backup_keeps_the_set(run, target, tmp_path, monkeypatch):
     assert back_up(run, target) == 0
     before = {path.name: path.read_bytes() for path in target.iterdir()}

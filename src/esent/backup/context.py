@@ -91,11 +91,13 @@ class Slot:
 
 class BackupContext:
     """The backup of an instance. `last_outcome` is that of the last one that ended: 0, JET_errBackupAbortByServer,
-    JET_errBackupAbortByCaller, or the error that cancelled it; None before the first."""
+    JET_errBackupAbortByCaller, or the error that cancelled it; None before the first. `last_problem` is what kept a complete
+    one from being recorded."""
 
     def __init__(self, host: BackupHost) -> None:
         self.host = host
         self.last_outcome: int | None = None
+        self.last_problem: JetError | None = None
         self._run: Run | None = None
         self._slot: Slot | None = None
         self._stop = False
@@ -191,6 +193,7 @@ class BackupContext:
         self._enter(codes.JET_errSurrogateBackupInProgress if surrogate else codes.JET_errBackupInProgress)
         with self._calls:
             try:
+                self.last_problem = None
                 run = Run(kind, incremental, in_logs=incremental or surrogate)
                 run.seeding = bool(grbit & grbits.JET_bitInternalCopy)
                 run.private = private
@@ -520,8 +523,7 @@ class BackupContext:
                 outcome = 0
             if grbit & grbits.JET_bitBackupTruncateDone:
                 run.truncated = True
-            self._clean_up(outcome, stamp=not grbit & grbits.JET_bitBackupNoDbHeaderUpdate)
-            return outcome
+            return self._clean_up(outcome, stamp=not grbit & grbits.JET_bitBackupNoDbHeaderUpdate)
 
     def end_surrogate(self, grbit: int) -> int:
         """JetEndSurrogateBackup: the same for a backup that was taken elsewhere."""
@@ -534,8 +536,7 @@ class BackupContext:
             if grbit & grbits.JET_bitBackupTruncateDone:
                 run.truncated = True
             run.copied.update(database.path for database in self.host.backup_databases())
-            self._clean_up(outcome, stamp=not grbit & grbits.JET_bitBackupNoDbHeaderUpdate)
-            return outcome
+            return self._clean_up(outcome, stamp=not grbit & grbits.JET_bitBackupNoDbHeaderUpdate)
 
     @staticmethod
     def _checked_end(grbit: int) -> bool:
@@ -567,11 +568,13 @@ class BackupContext:
                 delete_logs(host, min(present, default=end), end)
             self._clean_up(0)
 
-    def _clean_up(self, outcome: int, *, stamp: bool = False) -> None:
-        """Close the file, stamp the databases of a good backup, log the end, release everything."""
+    def _clean_up(self, outcome: int, *, stamp: bool = False) -> int:
+        """Close the file, stamp the databases of a good backup, log the end, release everything; returns the outcome.
+
+        A good backup that cannot be recorded has the outcome of one that was stopped: it does not count as taken."""
         run = self._run
         if run is None:
-            return
+            return outcome
         if self._slot is not None:
             if isinstance(self._slot.stream, LogFileStream):
                 self._slot.stream.close()
@@ -583,8 +586,9 @@ class BackupContext:
                 self._log_quietly(Phase.ABORT, run)
             self._log_quietly(Phase.STOP, run)
         except JetError as problem:
-            outcome = problem.code
-            raise
+            events.error("the backup could not be recorded: %s", problem)
+            outcome = codes.JET_errBackupAbortByServer
+            self.last_problem = problem
         finally:
             self.last_outcome = outcome
             self._leave()
@@ -593,6 +597,7 @@ class BackupContext:
             events.error("the backup was aborted: %s (%d)", name, outcome)
         else:
             events.info("the backup is done")
+        return outcome
 
     def _stamp(self, run: Run) -> None:
         stamp_databases(

@@ -62,7 +62,7 @@ def back_up(
         context.cancel(problem.code if isinstance(problem, JetError) else codes.JET_errBackupAbortByCaller, run)
         raise
     if outcome:
-        raise jet_error(outcome, "the backup was stopped", file=directory)
+        raise context.last_problem or jet_error(outcome, "the backup was stopped", file=directory)
 
 
 class DirectoryBackup:
