@@ -199,8 +199,8 @@ class Catalog:
         else:
             template = bool(flags & TABLE_TEMPLATE)
             for place in range(0, len(columns), _ROWS_AT_ONCE):
-                for part in self._column_plan.rows(columns[place : place + _ROWS_AT_ONCE]):
-                    column = _column(part, template)
+                for values in self._column_plan.rows(columns[place : place + _ROWS_AT_ONCE]):
+                    column = _column(values, template)
                     if column is not None:
                         table.columns.append(column)
         if row[_TEMPLATE] is not None and table.is_derived:
