@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import struct
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,34 @@ def test_required_range_moves_up_where_the_log_is_deep(start: Start, database: P
     info = jet.JetGetInstanceMiscInfo(running.instance, jet.JET_InstanceMiscInfoCheckpoint)
     assert info.genMin == header.genMinRequired
     assert info.genMax == 7
+
+
+def test_attach_and_detach_while_others_roll(start: Start, database: Path) -> None:
+    running = start(CheckpointDepthMax=128 * 1024)
+    stop = threading.Event()
+    codes: set[int] = set()
+
+    def roll() -> None:
+        sesid = jet.JetBeginSession(running.instance)
+        while not stop.is_set():
+            codes.add(code_of(jet.JetCommitTransaction, sesid, jet.JET_bitForceNewLog))
+            time.sleep(0.01)
+
+    workers = [threading.Thread(target=roll, daemon=True) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for _ in range(8):
+        assert running.attach() == 0
+        header = running.header()
+        assert header.genMinRequired <= header.genMaxRequired == header.genCommitted
+        assert jet.JetDetachDatabase(running.sesid, str(database)) == 0
+        header = running.header()
+        assert (header.dbstate, header.genCommitted) == (jet.JET_dbstateCleanShutdown, 0)
+    stop.set()
+    for worker in workers:
+        worker.join(30)
+    assert codes == {0}
+    assert running.term() == 0
 
 
 def test_attach_without_logging(start: Start, database: Path) -> None:

@@ -499,6 +499,38 @@ def test_what_is_no_database(start: Start, dbid: Any) -> None:
     assert code_of(jet.JetGetDatabaseInfo, sesid, dbid, 0) == jet.JET_errInvalidDatabaseId
 
 
+def test_many_sessions_wait_and_roll_at_once(start: Start, database: Path) -> None:
+    running = start(CheckpointDepthMax=256 * 1024)
+    running.attach()
+    codes: set[int] = set()
+
+    def work() -> None:
+        sesid = jet.JetBeginSession(running.instance)
+        for turn in range(12):
+            codes.add(code_of(jet.JetBeginTransaction, sesid))
+            codes.add(code_of(jet.JetCommitTransaction, sesid))
+            codes.add(code_of(jet.JetCommitTransaction, sesid, jet.JET_bitWaitAllLevel0Commit))
+            if turn % 4 == 0:
+                codes.add(code_of(jet.JetCommitTransaction, sesid, jet.JET_bitForceNewLog))
+                snapshot = code_of(jet.JetGetInstanceMiscInfo, running.instance, jet.JET_InstanceMiscInfoCheckpoint)
+                codes.add(snapshot)
+        codes.add(code_of(jet.JetEndSession, sesid))
+
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for _ in range(5):
+        frozen = jet.JetOSSnapshotPrepare(0)
+        jet.JetOSSnapshotFreeze(frozen, 0)
+        jet.JetOSSnapshotThaw(frozen, 0)
+    for worker in workers:
+        worker.join(60)
+    assert not any(worker.is_alive() for worker in workers)
+    assert codes == {0}
+    assert running.term() == 0
+    assert running.header().dbstate == jet.JET_dbstateCleanShutdown
+
+
 def test_end_after_the_log_failed(start: Start, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from esent.errors import jet_error
     from esent.pages.filesystem import File

@@ -37,7 +37,7 @@ class InstanceLog:
         self.started_at = Lgpos()  # of the Init2 record
         self.failed = False
         self._path = checkpoint_path
-        self._guard = threading.RLock()  # of the live checkpoint and its file
+        self._guard = threading.RLock()  # of the live checkpoint and its file; the gate is entered before it is taken
         self._live = Checkpoint(signature=stream.signature, dbms_param=dbms_param)
         stream.attachments = self.attachments
         stream.checkpoint = lambda: self.checkpoint_position
@@ -111,11 +111,11 @@ class InstanceLog:
         size = self.instance.parameters.number(params.JET_paramLogFileSize) * 1024
         with self._guard:
             behind = (generation - self._live.position.generation) * size
-            moves = self.started_at != Lgpos() and behind > depth
+            moves = self.started_at != Lgpos() and behind > depth and not self.instance.databases.changing
             position = Lgpos(generation, 1, 0) if moves else self._live.position
         self.instance.databases.stamp_generation(generation, created, position.generation)
         if moves:
-            with self._guard:
+            with self.instance.gate.writing(), self._guard:
                 self._advance(position)
                 self.write_checkpoint()
 
@@ -127,7 +127,7 @@ class InstanceLog:
 
     def start_checkpoint(self, position: Lgpos, before: Checkpoint | None) -> None:
         """Put the checkpoint where the instance starts; the backup fields go over from the one before of this stream."""
-        with self._guard:
+        with self.instance.gate.writing(), self._guard:
             if before is not None and before.signature == self._live.signature:
                 self._live.last_full_backup_checkpoint = before.last_full_backup_checkpoint
                 self._live.full_backup, self._live.full_backup_time = before.full_backup, before.full_backup_time
@@ -141,7 +141,7 @@ class InstanceLog:
 
     def update_checkpoint(self, change: Callable[[Checkpoint], None]) -> None:
         """Apply `change` to the live checkpoint and write it; if that fails the live one is as it was."""
-        with self._guard:
+        with self.instance.gate.writing(), self._guard:
             changed = self._live.copy()
             change(changed)
             self._write(changed)
@@ -149,20 +149,18 @@ class InstanceLog:
 
     def write_checkpoint(self) -> None:
         """Write the live checkpoint with its attach list."""
-        with self._guard:
+        with self.instance.gate.writing(), self._guard:
             self._write(self._live)
 
     def finish_checkpoint(self, end: Lgpos) -> None:
         """After a clean end: at the end record, with nothing attached."""
-        with self._guard:
+        with self.instance.gate.writing(), self._guard:
             self._advance(end)
             self._live.attachments = []
             self._live.flags &= ~ATTACH_LIST_IN_USE
-            with self.instance.gate.writing():
-                self._live.write(self._path, files=self.instance.files)
+            self._live.write(self._path, files=self.instance.files)
 
     def _write(self, checkpoint: Checkpoint) -> None:
         checkpoint.attachments = self.attachments(checkpoint.position)
         checkpoint.flags |= ATTACH_LIST_IN_USE
-        with self.instance.gate.writing():
-            checkpoint.write(self._path, files=self.instance.files)
+        checkpoint.write(self._path, files=self.instance.files)
