@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backup_helpers import PAGE, Streamed, add_database, begin, is_stamped, restoring, stamps, stream
+from backup_helpers import PAGE, Streamed, add_database, begin, is_stamped, read_file, restoring, stamps, stream
 from esent import jet
 from esent.backup import restore as restore_module
 from esent.engine.process import PROCESS
@@ -440,6 +443,106 @@ def test_what_the_callback_raises_ends_the_restore(genuine, tmp_path):
     with pytest.raises(ZeroDivisionError):
         jet.JetRestoreInstance(restoring(tmp_path / "logs"), str(genuine), str(out), status)
     assert list(out.iterdir()) == []
+
+
+def test_streams_of_a_full_and_two_incremental_backups(run, tmp_path):
+    taken = [stream(run.instance), stream(run.instance, incremental=True), stream(run.instance, incremental=True)]
+    run.term()
+    for each in taken:
+        each.write(tmp_path / "set", patches=True)
+    assert restore(tmp_path / "set", tmp_path / "out") == 0
+    assert list(dump(tmp_path / "out" / "db.edb")) == list(dump(Path(run.path())))
+
+
+@pytest.mark.parametrize("left_out", ["open", "logs", "stopped"])
+def test_a_streamed_set_that_is_not_complete(run, tmp_path, left_out):
+    """What a backup that was given up or stopped has delivered so far does not restore."""
+    taken = Streamed()
+    begin(run)
+    handle, size = jet.JetOpenFileInstance(run.instance, run.path())
+    taken.databases["db.edb"] = jet.JetReadFileInstance(run.instance, handle, size - PAGE if left_out == "open" else size)
+    jet.JetCloseFileInstance(run.instance, handle)
+    if left_out == "stopped":
+        jet.JetStopBackupInstance(run.instance)
+        assert code_of(jet.JetGetLogInfoInstance, run.instance) == jet.JET_errBackupAbortByServer
+    else:
+        names = jet.JetGetLogInfoInstance(run.instance)
+        if left_out == "open":
+            for name in names:
+                taken.logs[Path(name).name] = read_file(run.instance, name)
+    assert jet.JetEndExternalBackupInstance2(run.instance, jet.JET_bitBackupEndAbort) == jet.JET_errBackupAbortByCaller
+    taken.write(tmp_path / "set", patches=True)
+    expected = jet.JET_errBadPatchPage if left_out == "open" else jet.JET_errFileNotFound
+    assert restore(tmp_path / "set", tmp_path / "out") == expected
+    assert not (tmp_path / "out" / "db.edb").exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+from jet_helpers import allocate
+from esent import jet
+from esent.pages.filesystem import FileSystem, File
+from esent.engine.process import PROCESS
+source, folder, fatal = Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+instance = allocate(folder)
+steps = 0
+def step():
+    global steps
+    steps += 1
+    if steps == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+class Counting(FileSystem):
+    def open(self, path, **how):
+        file = super().open(path, **how)
+        class Stepping(File):
+            def write(self, offset, data):
+                step()
+                super().write(offset, data)
+        return Stepping(file.path, file.fileno(), writable=file.writable)
+    def rename(self, source, goal):
+        step()
+        super().rename(source, goal)
+        step()
+    def remove(self, path):
+        step()
+        super().remove(path)
+PROCESS.resolve(instance).files = Counting()
+jet.JetRestoreInstance(instance, str(source), str(folder))
+print(steps)
+"""
+
+
+def test_killed_in_the_middle(fixtures, genuine, tmp_path):
+    """Wherever the process dies: the database in the way is the old one or the restored one, and it can be repeated."""
+    old = fixtures.read("engine/clean-4k/db.edb")
+    new = lines(fixtures, "engine/backup-jet-incremental-4k/restored.jsonl")
+
+    def attempt(fatal: int) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        folder = tmp_path / f"at{fatal}"
+        folder.mkdir()
+        (folder / "db.edb").write_bytes(old)
+        here = str(Path(__file__).parent)
+        command = [sys.executable, "-c", KILLED, here, str(genuine), str(folder), str(fatal)]
+        return folder, subprocess.run(command, capture_output=True, text=True, check=False)
+
+    folder, done = attempt(0)
+    assert done.returncode == 0, done.stderr
+    assert list(dump(folder / "db.edb")) == new
+    steps = int(done.stdout)
+    replaced = 0
+    for fatal in sorted({1, 2, steps // 4, steps // 2, steps - 8, *range(steps - 4, steps + 1)}):
+        folder, done = attempt(fatal)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        if (folder / "db.edb").read_bytes() != old:
+            assert list(dump(folder / "db.edb")) == new
+            replaced += 1
+        for log in folder.glob("edb*"):  # what the dead restore had logged
+            log.unlink()
+        assert restore(genuine, folder, name=f"again{fatal}") == 0
+        assert list(dump(folder / "db.edb")) == new
+    assert replaced == 1, "only when the very last step was done"
 
 
 # ---- recorded outcomes -------------------------------------------------------------------------------
