@@ -323,6 +323,25 @@ def test_lost_logs_are_a_warning_where_allowed(database: Path, tmp_path: Path) -
     assert code_of(jet.JetInit2, instance, jet.JET_bitReplayIgnoreMissingDB) == 0
 
 
+def test_databases_wanted_attached_after_recovery(start: Start, database: Path, tmp_path: Path) -> None:
+    Child(tmp_path, "attached", database).kill()
+    instance = allocate(tmp_path)
+    jet.JetInit2(instance, jet.JET_bitKeepDbAttachedAtEndOfRecovery)
+    sesid = jet.JetBeginSession(instance)
+    assert code_of(jet.JetAttachDatabase, sesid, str(database)) in (0, jet.JET_wrnDatabaseAttached)
+    assert jet.JetTerm(instance) == 0
+
+
+def test_recovery_without_undo_starts_nothing(database: Path, tmp_path: Path) -> None:
+    Child(tmp_path, "attached", database).kill()
+    code = code_of(jet.JetInit2, allocate(tmp_path), jet.JET_bitRecoveryWithoutUndo)
+    assert code in (jet.JET_errRecoveredWithoutUndo, jet.JET_errRecoveredWithoutUndoDatabasesConsistent)
+    assert jet.JetGetInstanceInfo() == []
+    header = jet.JetGetDatabaseFileInfo(str(database), jet.JET_DbInfoMisc)
+    assert header.dbstate == jet.JET_dbstateDirtyShutdown
+    assert code_of(jet.JetInit, allocate(tmp_path)) == 0
+
+
 def test_callback_of_the_caller_fails(database: Path, tmp_path: Path) -> None:
     Child(tmp_path, "attached", database).kill()
 
