@@ -145,6 +145,12 @@ def test_recovered_and_repaired_are_the_same_rows(fixtures) -> None:
     agree(repaired, fixtures.read("windows/srum-win11-dirty/SRUDB.dat.recovered.dump.jsonl").decode("ascii").splitlines())
 
 
+def test_dirty_without_logs_as_it_is(fixtures) -> None:
+    """The original could only repair a copy of this file; read as it is, all of its rows are there."""
+    lines = dump(fixtures.path("windows/ual-hyperv/Current.mdb"), system=True, allow_dirty=True)
+    agree(list(lines), fixtures.read("windows/ual-hyperv/Current.mdb.repaired.dump.jsonl").decode("ascii").splitlines())
+
+
 def test_dirty_is_refused_unless_allowed(fixtures) -> None:
     path = fixtures.path("engine/dirty-4k/db.edb")
     with pytest.raises(JetError) as refused:
