@@ -317,8 +317,10 @@ def test_disk_full_in_an_incremental_backup_keeps_the_set(run, target, tmp_path,
 
 
 @pytest.mark.parametrize("grbit", [0, ATOMIC])
-def test_stop_at_every_point(run, target, monkeypatch, grbit):
+def test_stop_at_every_point(start, database, target, monkeypatch, grbit):
     """A stop that arrives before the n-th call of the backup: -801, nothing left, nothing stamped, and the next one works."""
+    run = start(CheckpointDepthMax=16384)  # few logs to copy
+    run.attach()
     backup = PROCESS.resolve(run.instance).backup
     steps = ("attach_info", "open_file", "read_file", "close_file", "log_info", "truncate_log", "end")
     count = 0
