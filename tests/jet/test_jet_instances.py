@@ -571,6 +571,25 @@ def test_end_after_the_log_failed(start: Start, database: Path, monkeypatch: pyt
     assert start().header().dbstate == jet.JET_dbstateCleanShutdown
 
 
+def test_no_room_for_the_next_log(start: Start, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from esent.errors import jet_error
+    from esent.log.generations import StreamFiles
+
+    running = start()
+    running.attach()
+
+    def full(*_: object, **__: object) -> bool:
+        raise jet_error(jet.JET_errDiskFull, "simulated")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(StreamFiles, "prepare", full)
+        code = code_of(jet.JetCommitTransaction, running.sesid, jet.JET_bitForceNewLog)
+        assert code == jet.JET_errLogDiskFull
+        assert code_of(jet.JetBeginTransaction, running.sesid) == jet.JET_errInstanceUnavailableDueToFatalLogDiskFull
+    assert code_of(running.term) == jet.JET_errLogDiskFull
+    assert start().attach() == 0
+
+
 def test_end_after_the_log_was_stopped(start: Start, database: Path) -> None:
     running = start()
     running.attach()
