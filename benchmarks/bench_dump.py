@@ -39,9 +39,7 @@ def read_esent(path: str) -> tuple[int, str]:
 
 
 def read_pyesedb(path: str) -> tuple[int, str]:
-    import pyesedb
-
-    file = pyesedb.file()
+    file = importlib.import_module("pyesedb").file()
     file.open(path)
     count, refused = 0, []
     for number in range(file.get_number_of_tables()):
@@ -59,11 +57,10 @@ def read_pyesedb(path: str) -> tuple[int, str]:
 
 
 def read_dissect(path: str) -> tuple[int, str]:
-    from dissect.database.ese import ESE
-
+    open_database = importlib.import_module("dissect.database.ese").ESE
     count = 0
     with Path(path).open("rb") as stream:
-        for table in ESE(stream).tables():
+        for table in open_database(stream).tables():
             names = [column.name for column in table.columns]
             for record in table.records():
                 for name in names:
