@@ -131,10 +131,6 @@ class BackupContext:
         return self._release is not None
 
     @property
-    def frozen(self) -> bool:
-        return self._frozen
-
-    @property
     def run(self) -> Run | None:
         """The streaming backup that is on."""
         return self._run
