@@ -12,7 +12,7 @@ from esent.errors import JetError, jet_error
 from esent.pages.database_file import PGNO_MAX, DatabaseFile
 from esent.pages.edit import PAGE_FLUSH_TYPE, PAGE_SCRUBBED, MutablePage
 from esent.pages.header import DatabaseState
-from esent.pages.primitives import LGPOS_MIN, Lgpos, Signature
+from esent.pages.primitives import LGPOS_MIN, Signature
 from esent.recovery.sessions import Version
 
 DBTIME_LIMIT = 1 << 62
@@ -186,10 +186,6 @@ class RecoveredDatabase:
     def is_new(self) -> bool:
         """Whether its creation has not finished."""
         return self.header.dbstate == DatabaseState.JUST_CREATED
-
-    def applies(self, lgpos: Lgpos) -> bool:
-        """Whether a record at `lgpos` was logged for the file as it is attached now."""
-        return lgpos > self.attach
 
     def evict(self, keep: int) -> None:
         """Drop clean pages, oldest first, until `keep` are left."""
