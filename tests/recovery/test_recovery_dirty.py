@@ -141,7 +141,9 @@ def test_a_missing_database_is_refused_unless_the_caller_ignores_it(fixtures: An
     folder = fixtures.copy_set("engine/dirty-checkpoint-8k", tmp_path)
     (folder / "db.edb").unlink()
     assert outcome(folder) == codes.JET_errAttachedDatabaseMismatch
-    assert outcome(folder, grbit=grbits.JET_bitReplayIgnoreMissingDB) == 0
+    notes: list[str] = []
+    assert outcome(folder, grbit=grbits.JET_bitReplayIgnoreMissingDB, notes=notes) == 0
+    assert any("db.edb took no part: the file is missing" in note for note in notes)
 
 
 def test_databases_can_stay_attached(fixtures: Any, tmp_path: Path) -> None:

@@ -369,6 +369,19 @@ class Attachments:
             self.finished.append(db.file.path)
         return db
 
+    def notes(self) -> list[str]:
+        """A sentence for each database that did not take part, and for each whose pages had to be corrected."""
+        left_out = [
+            f"{entry.path or entry.logged_path} took no part: {entry.reason}"
+            for entry in self.entries.values()
+            if entry.standing is not Standing.NOW
+        ]
+        return left_out + [
+            f"{db.file.path}: a wrong bit was corrected in {len(db.file.corrections)} pages"
+            for db in self.databases.values()
+            if db.file.corrections
+        ]
+
     def drop_half_created(self) -> None:
         """A creation that never finished left nothing of use: the file goes."""
         for dbid, db in list(self.databases.items()):

@@ -67,14 +67,13 @@ def hard_recover(
         writeback.generation = low
         attachments.start(headers[low].attachments, start)
         replayed = replayer.run(paths, start, target, current=current, hard_until=high)
-        result = RecoveryResult(
-            True, 0, low, replayed.last_generation, records=redo.records, log_bytes=replayer.bytes, notes=[]
-        )
+        result = RecoveryResult(True, 0, low, replayed.last_generation, records=redo.records, log_bytes=replayer.bytes)
         check_generations(options, redo, replayed, result)
         redo.verify_maps()
         attachments.check_mismatch()
         if replayed.stopped or options.stop is not None or options.grbit & grbits.JET_bitRecoveryWithoutUndo:
             flush_without_undo(options, redo, events, result)
+        result.notes = replayer.notes + attachments.notes()
         logs = LogSet.scan(options.log_path, options.base, files)
         logs.extension = paths[low].suffix.lower()
         finish_with_undo(options, logs, redo, events, result, start, None, hard=True, previous=paths[replayed.last_generation])

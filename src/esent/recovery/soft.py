@@ -101,15 +101,17 @@ def soft_recover(options: RecoveryOptions) -> RecoveryResult:
             True, 0, start.position.generation, replayed.last_generation, records=redo.records, log_bytes=replayer.bytes
         )
         without_undo = options.stop is not None or replayed.stopped or options.grbit & grbits.JET_bitRecoveryWithoutUndo
-        if replayed.truncated_at:
-            _give_up_logs(paths, logs, replayed.truncated_at)
-            result.warning = codes.JET_wrnCommittedLogFilesRemoved
         if not without_undo or not replayed.stopped:
             check_generations(options, redo, replayed, result)
         redo.verify_maps()
         attachments.check_mismatch_unless_clean(redo.shutdown_mark != LGPOS_MIN or redo.ended)
         if without_undo:
             flush_without_undo(options, redo, events, result)
+        result.notes = replayer.notes + attachments.notes()
+        if replayed.truncated_at:
+            result.notes.append(f"the logs from generation {replayed.truncated_at} on were given up")
+            _give_up_logs(paths, logs, replayed.truncated_at)
+            result.warning = codes.JET_wrnCommittedLogFilesRemoved
         finish_with_undo(options, logs, redo, events, result, start.position, checkpoint, hard=False)
         return result
     finally:
