@@ -99,6 +99,7 @@ class Redo:
         self.sessions = SessionTable(options.version_store_bytes)
         self.writeback = writeback
         self.records = 0
+        self.pages_written = 0  # of databases that were closed on the way
         self.generation = 0
         self.created = LogTime()
         self.shutdown_mark = LGPOS_MIN  # of the clean end that is under way, or has just been reached
@@ -378,6 +379,7 @@ class Redo:
         if db.future and self.generation >= db.header.gen_max_required:
             db.verify_maps()
         close_clean(db, self.writeback, at, hard=self.attachments.hard)
+        self.pages_written += db.pages_written
 
     def _re_attach(self, at: Lgpos, record: ReAttach) -> None:
         db = self._database(record.dbid, at)
