@@ -204,6 +204,16 @@ def test_attach_in_a_wrong_state(start: Start, database: Path, state: int, code:
     assert database.read_bytes() == before
 
 
+@pytest.mark.parametrize("grbit", [0, jet.JET_bitDbReadOnly])
+def test_attach_with_both_copies_of_the_header_damaged(start: Start, database: Path, grbit: int) -> None:
+    data = bytearray(database.read_bytes())
+    data[200] ^= 0xFF
+    data[4096 + 200] ^= 0xFF
+    database.write_bytes(data)
+    assert code_of(start().attach, grbit=grbit) == jet.JET_errDatabaseCorrupted
+    assert database.read_bytes() == data
+
+
 def test_attach_of_an_unrestored_copy(start: Start, database: Path) -> None:
     rewrite_header(database, state=(52, "<I", 2), low=(200, "<I", 1))
     assert code_of(start().attach) == jet.JET_errSoftRecoveryOnBackupDatabase
@@ -220,8 +230,8 @@ def test_attach_of_what_is_no_database(start: Start, tmp_path: Path) -> None:
     (tmp_path / "empty.edb").touch()
     (tmp_path / "folder.edb").mkdir()
     assert code_of(running.attach, "missing.edb") == jet.JET_errFileNotFound
-    assert code_of(running.attach, "junk.edb") == jet.JET_errReadVerifyFailure
-    assert code_of(running.attach, "empty.edb") == jet.JET_errReadVerifyFailure
+    assert code_of(running.attach, "junk.edb") == jet.JET_errDatabaseCorrupted
+    assert code_of(running.attach, "empty.edb") == jet.JET_errDatabaseCorrupted
     assert code_of(running.attach, "folder.edb") == jet.JET_errFileAccessDenied
     assert code_of(jet.JetAttachDatabase, running.sesid, "") == jet.JET_errDatabaseInvalidPath
     assert code_of(jet.JetAttachDatabase, running.sesid, "a\0b") == jet.JET_errDatabaseInvalidPath

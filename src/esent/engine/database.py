@@ -95,6 +95,12 @@ class HeldFile:
         try:
             FileLock(self._guard, shared=not writable)
             self.file = DatabaseFile(path, writable=writable, files=files)
+        except JetError as problem:
+            self._guard.close()
+            if problem.code == codes.JET_errReadVerifyFailure:
+                # recorded: what is a read verify failure to recovery is a corrupted database to whoever attaches it
+                raise jet_error(codes.JET_errDatabaseCorrupted, problem.message) from problem
+            raise
         except BaseException:
             self._guard.close()
             raise
