@@ -15,7 +15,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class CompileLeafModules(BuildHookInterface):  # type: ignore[type-arg]
+class CompileLeafModules(BuildHookInterface):
     """Adds one extension module beside each source named in `[tool.esent.build] compile`."""
 
     PLUGIN_NAME = "custom"

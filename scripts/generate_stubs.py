@@ -1,7 +1,6 @@
 """Writes the type stubs of the modules whose names come from the tables in `src/esent/constants`.
 
-    python scripts/generate_stubs.py            rewrite them
-    python scripts/generate_stubs.py --check    exit 1 if one is not up to date
+`python scripts/generate_stubs.py` rewrites them; with `--check` it only says which are not up to date, and exits with 1.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from esent.errors import *  # noqa: F403
 if TYPE_CHECKING:
     from esent.api.backup import Backup as Backup
     from esent.api.instance import Instance as Instance
+    from esent.api.reading import ReadOnlyDatabase as ReadOnlyDatabase
     from esent.api.recover import recover as recover
     from esent.api.restore import restore as restore
     from esent.tools.dump import dump as dump
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Backup": ("esent.api.backup", "Backup"),
     "Instance": ("esent.api.instance", "Instance"),
+    "ReadOnlyDatabase": ("esent.api.reading", "ReadOnlyDatabase"),
     "recover": ("esent.api.recover", "recover"),
     "restore": ("esent.api.restore", "restore"),
     "dump": ("esent.tools.dump", "dump"),

@@ -38,11 +38,21 @@ def test_info_json_agrees_with_the_recorded_facts(esent, fixtures, clean):
     assert header["sign_db"]["random"] == facts["db_signature"]["rand"]
 
 
-@pytest.mark.parametrize("name", ["edb.log", "edb.chk", "edb00001.log"])
-def test_info_of_logs_and_checkpoints(esent, fixtures, name):
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("edb.log", "generation"),
+        ("edb00001.log", "generation"),
+        ("edb.chk", "checkpoint"),
+        ("db.jfm", "flush map"),
+        ("edbres00001.jrs", "reserve log"),
+    ],
+)
+def test_info_of_the_other_files(esent, fixtures, name, word):
     outcome = esent("info", fixtures.path(f"engine/clean-4k/{name}"))
     assert outcome.status == 0
-    assert ("generation" if name.endswith("log") else "checkpoint") in outcome.out
+    assert word in outcome.out
+    assert esent("info", "--json", fixtures.path(f"engine/clean-4k/{name}")).status == 0
 
 
 def test_info_of_something_else(esent, tmp_path):
@@ -81,12 +91,25 @@ def test_dump_of_a_table_that_is_not_there(esent, clean):
     assert "JET_errObjectNotFound" in outcome.err
 
 
-def test_dump_refuses_a_dirty_database_unless_told(esent, fixtures):
-    dirty = fixtures.path("engine/dirty-4k/db.edb")
+def test_dump_refuses_a_dirty_database_without_logs_unless_told(esent, fixtures, tmp_path):
+    dirty = tmp_path / "db.edb"
+    dirty.write_bytes(fixtures.read("engine/dirty-4k/db.edb"))
     outcome = esent("dump", dirty)
     assert outcome.status == 1
     assert "JET_errDatabaseDirtyShutdown (-550)" in outcome.err
     assert esent("dump", "--dirty", dirty).out
+
+
+def test_dump_of_a_dirty_database_replays_its_logs_in_memory(esent, fixtures, tmp_path):
+    for name in ("db.edb", "edb.chk", "edb.log", *(f"edb{generation:05X}.log" for generation in range(1, 15))):
+        (tmp_path / name).write_bytes(fixtures.read(f"engine/dirty-4k/{name}"))
+    before = {path.name: digest(path) for path in tmp_path.iterdir()}
+    outcome = esent("dump", tmp_path / "db.edb")
+    assert outcome.status == 0, outcome.err
+    assert "as of its last commit" in outcome.err
+    expected = [json.loads(line) for line in fixtures.read("engine/dirty-4k/recovered.jsonl").splitlines()]
+    assert [json.loads(line) for line in outcome.out.splitlines()] == expected
+    assert {path.name: digest(path) for path in tmp_path.iterdir()} == before
 
 
 def test_verify_of_a_good_database(esent, clean):

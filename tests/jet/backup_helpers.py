@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jet_helpers import Running, allocate, code_of
-
 from esent import jet
+from jet_helpers import Running, allocate, code_of
 
 PAGE = 4096
 OTHER_DATABASES = {"two.edb": "windows/types/basic.edb", "three.edb": "windows/types/index.edb"}

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jet_helpers import Running
 
 from esent import jet
 from esent.engine.parameters import ParameterSet
 from esent.engine.process import PROCESS, RunMode
 from esent.errors import JetError
+from jet_helpers import Running
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from backup_helpers import (
     PAGE,
     add_database,
@@ -26,10 +27,9 @@ from backup_helpers import (
     stream,
     to_log_phase,
 )
-from jet_helpers import Running, code_of
-
 from esent import jet
 from esent.engine.process import PROCESS
+from jet_helpers import Running, code_of, set_paths
 
 INCREMENTAL = jet.JET_bitBackupIncremental
 Start = Callable[..., Running]
@@ -457,3 +457,98 @@ def test_140_stop_during_a_freeze(run):
 def test_141_stop_after_the_service_was_stopped(run):
     jet.JetStopServiceInstance(run.instance)
     assert jet.JetStopBackupInstance(run.instance) == 0
+
+
+# ---- beyond the checklist ----------------------------------------------------------------------------
+
+
+def test_an_end_that_cannot_be_logged_is_no_success(run, monkeypatch):
+    for name in to_log_phase(run.instance, read=True):
+        read_file(run.instance, name)
+    jet.JetTruncateLogInstance(run.instance)
+    engine = PROCESS.resolve(run.instance)
+
+    def failing(upto: object = None) -> None:
+        raise jet.JetError("no room", code=jet.JET_errLogDiskFull)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(engine, "flush_log", failing)
+        assert jet.JetEndExternalBackupInstance(run.instance) == jet.JET_errBackupAbortByServer
+    assert engine.backup.last_outcome == jet.JET_errBackupAbortByServer
+    assert engine.backup.last_problem.code == jet.JET_errLogDiskFull
+    assert not is_stamped(stamps(run).bkinfoFullPrev)
+    assert begin(run) == 0
+
+
+def test_a_header_that_cannot_be_stamped_is_stamped_by_recovery(run, monkeypatch):
+    for name in to_log_phase(run.instance, read=True):
+        read_file(run.instance, name)
+    jet.JetTruncateLogInstance(run.instance)
+    database = PROCESS.resolve(run.instance).backup_databases()[0]
+
+    def failing(change: object) -> None:
+        raise jet.JetError("bad disk", code=jet.JET_errDiskIO)
+
+    monkeypatch.setattr(database, "update_header", failing)
+    assert jet.JetEndExternalBackupInstance(run.instance) == 0
+    assert not is_stamped(stamps(run).bkinfoFullPrev)
+    assert code_of(run.term, jet.JET_bitTermDirty) == jet.JET_errDirtyShutdown
+    again = Running(run.folder, "again")
+    assert is_stamped(stamps(run).bkinfoFullPrev)
+    again.term()
+
+
+def test_sections(run):
+    begin(run)
+    whole = read_file(run.instance, run.path())
+    for bad in (1, PAGE, 2 * PAGE, -PAGE, PAGE + 1):
+        assert code_of(jet.JetOpenFileSectionInstance, run.instance, run.path(), 0, 1, bad) == jet.JET_errInvalidParameter
+    assert code_of(jet.JetOpenFileSectionInstance, run.instance, run.path(), 0, 2, 0) == jet.JET_wrnNyi
+    handle, size = jet.JetOpenFileSectionInstance(run.instance, run.path(), 0, 1, 10 * PAGE)
+    assert size == len(whole) - 10 * PAGE
+    assert jet.JetReadFileInstance(run.instance, handle, len(whole)) == whole[10 * PAGE :]
+    jet.JetCloseFileInstance(run.instance, handle)
+
+
+def test_a_section_is_not_a_copy(run):
+    begin(run)
+    handle, size = jet.JetOpenFileSectionInstance(run.instance, run.path(), 0, 1, 10 * PAGE)
+    read(run, handle, size)
+    jet.JetCloseFileInstance(run.instance, handle)
+    for name in jet.JetGetLogInfoInstance(run.instance):
+        read_file(run.instance, name)
+    jet.JetTruncateLogInstance(run.instance)
+    jet.JetEndExternalBackupInstance(run.instance)
+    assert not is_stamped(stamps(run).bkinfoFullPrev)
+
+
+def test_no_header_update_on_request(run):
+    stream(run.instance, end=jet.JET_bitBackupEndNormal | 0x200)
+    info = stamps(run)
+    assert not is_stamped(info.bkinfoFullPrev)
+    assert not is_stamped(info.bkinfoCopyPrev)
+
+
+def test_calls_without_an_instance(database, tmp_path):
+    set_paths(None, tmp_path)
+    jet.JetInit(None)
+    sesid = jet.JetBeginSession(0)
+    jet.JetAttachDatabase(sesid, str(database))
+    assert code_of(jet.JetGetAttachInfo) == jet.JET_errNoBackup
+    jet.JetBeginExternalBackup(0)
+    assert jet.JetGetAttachInfo() == [str(database)]
+    handle, size = jet.JetOpenFile(str(database))
+    assert sum(map(len, iter(lambda: jet.JetReadFile(handle, 64 * PAGE), b""))) == size
+    jet.JetCloseFile(handle)
+    for name in jet.JetGetLogInfo():
+        handle, size = jet.JetOpenFile(name)
+        assert len(jet.JetReadFile(handle, size)) == size
+        jet.JetCloseFile(handle)
+    jet.JetTruncateLog()
+    assert jet.JetEndExternalBackup() == 0
+    jet.JetBeginExternalBackup()
+    assert jet.JetStopBackup() == 0
+    assert code_of(jet.JetGetLogInfo) == jet.JET_errBackupAbortByServer
+    assert jet.JetEndExternalBackup() == jet.JET_errBackupAbortByServer
+    (tmp_path / "bk").mkdir()
+    assert jet.JetBackup(str(tmp_path / "bk")) == 0

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from backup_helpers import (
     PAGE,
     add_database,
@@ -30,8 +31,6 @@ from backup_helpers import (
     stamps,
     stream,
 )
-from jet_helpers import Running, code_of
-
 from esent import jet
 from esent.backup import directory, page_stream
 from esent.constants import codes
@@ -39,6 +38,7 @@ from esent.engine.process import PROCESS
 from esent.errors import jet_error
 from esent.pages.filesystem import File, FileSystem
 from esent.tools.dump import dump
+from jet_helpers import Running, code_of
 
 INCREMENTAL = jet.JET_bitBackupIncremental
 ATOMIC = jet.JET_bitBackupAtomic
@@ -288,6 +288,26 @@ def test_disk_full_leaves_nothing(start, database, target, monkeypatch, writes, 
     assert back_up(running, target, grbit) == 0
 
 
+def test_a_backup_that_cannot_be_recorded_leaves_nothing(run, target, monkeypatch):
+    engine = PROCESS.resolve(run.instance)
+    flushed = engine.flush_log
+    left = 1  # the truncation is recorded, the stamps are not
+
+    def failing(upto: Any = None) -> None:
+        nonlocal left
+        if not left:
+            raise jet_error(codes.JET_errLogDiskFull, "flushing")
+        left -= 1
+        flushed(upto)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(engine, "flush_log", failing)
+        assert back_up(run, target) == jet.JET_errLogDiskFull
+    assert names(target) == []
+    assert not is_stamped(stamps(run).bkinfoFullPrev)
+    assert back_up(run, target) == 0
+
+
 def test_disk_full_in_an_incremental_backup_keeps_the_set(run, target, tmp_path, monkeypatch):
     assert back_up(run, target) == 0
     before = {path.name: path.read_bytes() for path in target.iterdir()}
@@ -297,8 +317,10 @@ def test_disk_full_in_an_incremental_backup_keeps_the_set(run, target, tmp_path,
 
 
 @pytest.mark.parametrize("grbit", [0, ATOMIC])
-def test_stop_at_every_point(run, target, monkeypatch, grbit):
+def test_stop_at_every_point(start, database, target, monkeypatch, grbit):
     """A stop that arrives before the n-th call of the backup: -801, nothing left, nothing stamped, and the next one works."""
+    run = start(CheckpointDepthMax=16384)  # few logs to copy
+    run.attach()
     backup = PROCESS.resolve(run.instance).backup
     steps = ("attach_info", "open_file", "read_file", "close_file", "log_info", "truncate_log", "end")
     count = 0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from backup_helpers import (
     PAGE,
     add_database,
@@ -24,12 +25,11 @@ from backup_helpers import (
     stream,
     to_log_phase,
 )
-from jet_helpers import Running, code_of
-
 from esent import jet
 from esent.backup import page_stream
 from esent.pages.header import DatabaseHeader
 from esent.pages.trailer import PatchPage
+from jet_helpers import Running, code_of
 
 INCREMENTAL = jet.JET_bitBackupIncremental
 Start = Callable[..., Running]

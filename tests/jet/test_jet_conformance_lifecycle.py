@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jet_helpers import Running, allocate, code_of, set_paths
 
 from esent import jet
 from esent.engine.process import PROCESS
 from esent.errors import JetError, jet_error
 from esent.pages.filesystem import File
+from jet_helpers import Running, allocate, code_of, set_paths
 
 Start = Callable[..., Running]
 LEGACY_STREAM: list[tuple[Any, tuple[Any, ...]]] = [

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import shutil
 import struct
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jet_helpers import Running, code_of
 
 from esent import jet
 from esent.log.checkpoint import Checkpoint
 from esent.log.reader import LogFile
 from esent.pages.checksum import header_checksum
+from jet_helpers import Running, code_of
 
 Start = Callable[..., Running]
 
@@ -111,6 +113,34 @@ def test_required_range_moves_up_where_the_log_is_deep(start: Start, database: P
     assert info.genMax == 7
 
 
+def test_attach_and_detach_while_others_roll(start: Start, database: Path) -> None:
+    running = start(CheckpointDepthMax=128 * 1024)
+    stop = threading.Event()
+    codes: set[int] = set()
+
+    def roll() -> None:
+        sesid = jet.JetBeginSession(running.instance)
+        while not stop.is_set():
+            codes.add(code_of(jet.JetCommitTransaction, sesid, jet.JET_bitForceNewLog))
+            time.sleep(0.01)
+
+    workers = [threading.Thread(target=roll, daemon=True) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for _ in range(8):
+        assert running.attach() == 0
+        header = running.header()
+        assert header.genMinRequired <= header.genMaxRequired == header.genCommitted
+        assert jet.JetDetachDatabase(running.sesid, str(database)) == 0
+        header = running.header()
+        assert (header.dbstate, header.genCommitted) == (jet.JET_dbstateCleanShutdown, 0)
+    stop.set()
+    for worker in workers:
+        worker.join(30)
+    assert codes == {0}
+    assert running.term() == 0
+
+
 def test_attach_without_logging(start: Start, database: Path) -> None:
     running = start(Recovery="off")
     before = running.header()
@@ -174,6 +204,16 @@ def test_attach_in_a_wrong_state(start: Start, database: Path, state: int, code:
     assert database.read_bytes() == before
 
 
+@pytest.mark.parametrize("grbit", [0, jet.JET_bitDbReadOnly])
+def test_attach_with_both_copies_of_the_header_damaged(start: Start, database: Path, grbit: int) -> None:
+    data = bytearray(database.read_bytes())
+    data[200] ^= 0xFF
+    data[4096 + 200] ^= 0xFF
+    database.write_bytes(data)
+    assert code_of(start().attach, grbit=grbit) == jet.JET_errDatabaseCorrupted
+    assert database.read_bytes() == data
+
+
 def test_attach_of_an_unrestored_copy(start: Start, database: Path) -> None:
     rewrite_header(database, state=(52, "<I", 2), low=(200, "<I", 1))
     assert code_of(start().attach) == jet.JET_errSoftRecoveryOnBackupDatabase
@@ -190,8 +230,8 @@ def test_attach_of_what_is_no_database(start: Start, tmp_path: Path) -> None:
     (tmp_path / "empty.edb").touch()
     (tmp_path / "folder.edb").mkdir()
     assert code_of(running.attach, "missing.edb") == jet.JET_errFileNotFound
-    assert code_of(running.attach, "junk.edb") == jet.JET_errReadVerifyFailure
-    assert code_of(running.attach, "empty.edb") == jet.JET_errReadVerifyFailure
+    assert code_of(running.attach, "junk.edb") == jet.JET_errDatabaseCorrupted
+    assert code_of(running.attach, "empty.edb") == jet.JET_errDatabaseCorrupted
     assert code_of(running.attach, "folder.edb") == jet.JET_errFileAccessDenied
     assert code_of(jet.JetAttachDatabase, running.sesid, "") == jet.JET_errDatabaseInvalidPath
     assert code_of(jet.JetAttachDatabase, running.sesid, "a\0b") == jet.JET_errDatabaseInvalidPath

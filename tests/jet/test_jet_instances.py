@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jet_helpers import Running, allocate, code_of, set_paths
 
 from esent import jet
 from esent.engine.process import PROCESS
 from esent.errors import JetError, JetWarning
 from esent.log.checkpoint import Checkpoint
 from esent.log.reader import LogFile
+from jet_helpers import Running, allocate, code_of, set_paths
 
 Start = Callable[..., Running]
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -31,12 +31,15 @@ instance = jet.JetCreateInstance("child")
 for number in (jet.JET_paramSystemPath, jet.JET_paramLogFilePath, jet.JET_paramTempPath):
     jet.JetSetSystemParameter(instance, jet.JET_sesidNil, number, 0, folder + "/")
 jet.JetSetSystemParameter(instance, jet.JET_sesidNil, jet.JET_paramLogFileSize, 128)
+if action in ("deep", "circular"):
+    jet.JetSetSystemParameter(instance, jet.JET_sesidNil, jet.JET_paramCheckpointDepthMax, 256 * 1024)
+    jet.JetSetSystemParameter(instance, jet.JET_sesidNil, jet.JET_paramCircularLog, int(action == "circular"))
 jet.JetInit(instance)
 sesid = jet.JetBeginSession(instance)
 if action != "idle":
     jet.JetAttachDatabase(sesid, sys.argv[3])
-if action == "rolled":
-    for _ in range(3):
+if action in ("rolled", "deep", "circular"):
+    for _ in range(3 if action == "rolled" else 9):
         jet.JetCommitTransaction(sesid, jet.JET_bitForceNewLog)
 print("ready", flush=True)
 time.sleep(120)
@@ -250,10 +253,17 @@ def test_another_process_holds_the_database(start: Start, database: Path, tmp_pa
         child.kill()
 
 
-@pytest.mark.parametrize("action", ["attached", "rolled"])
+@pytest.mark.parametrize("action", ["attached", "rolled", "deep", "circular"])
 def test_killed_while_attached(start: Start, database: Path, tmp_path: Path, action: str) -> None:
     child = Child(tmp_path, action, database)
     child.kill()
+    archives = len(list(tmp_path.glob("edb0*.log")))
+    assert archives == {"attached": 0, "rolled": 3, "deep": 9}.get(action, archives)
+    assert archives < 9 or action == "deep"
+    if action in ("deep", "circular"):
+        checkpoint = Checkpoint.read(tmp_path / "edb.chk")
+        assert checkpoint.position.generation > 1
+        assert [entry.path for entry in checkpoint.attachments] == [str(database)]
     assert jet.JetGetDatabaseFileInfo(str(database), jet.JET_DbInfoMisc).dbstate == jet.JET_dbstateDirtyShutdown
     running = start()
     header = running.header()
@@ -311,6 +321,25 @@ def test_lost_logs_are_a_warning_where_allowed(database: Path, tmp_path: Path) -
     database.unlink()
     instance = allocate(tmp_path)
     assert code_of(jet.JetInit2, instance, jet.JET_bitReplayIgnoreMissingDB) == 0
+
+
+def test_databases_wanted_attached_after_recovery(start: Start, database: Path, tmp_path: Path) -> None:
+    Child(tmp_path, "attached", database).kill()
+    instance = allocate(tmp_path)
+    jet.JetInit2(instance, jet.JET_bitKeepDbAttachedAtEndOfRecovery)
+    sesid = jet.JetBeginSession(instance)
+    assert code_of(jet.JetAttachDatabase, sesid, str(database)) in (0, jet.JET_wrnDatabaseAttached)
+    assert jet.JetTerm(instance) == 0
+
+
+def test_recovery_without_undo_starts_nothing(database: Path, tmp_path: Path) -> None:
+    Child(tmp_path, "attached", database).kill()
+    code = code_of(jet.JetInit2, allocate(tmp_path), jet.JET_bitRecoveryWithoutUndo)
+    assert code in (jet.JET_errRecoveredWithoutUndo, jet.JET_errRecoveredWithoutUndoDatabasesConsistent)
+    assert jet.JetGetInstanceInfo() == []
+    header = jet.JetGetDatabaseFileInfo(str(database), jet.JET_DbInfoMisc)
+    assert header.dbstate == jet.JET_dbstateDirtyShutdown
+    assert code_of(jet.JetInit, allocate(tmp_path)) == 0
 
 
 def test_callback_of_the_caller_fails(database: Path, tmp_path: Path) -> None:
@@ -487,6 +516,92 @@ def test_what_is_no_database(start: Start, dbid: Any) -> None:
     sesid = start().sesid
     assert code_of(jet.JetCloseDatabase, sesid, dbid) == jet.JET_errInvalidDatabaseId
     assert code_of(jet.JetGetDatabaseInfo, sesid, dbid, 0) == jet.JET_errInvalidDatabaseId
+
+
+def test_many_sessions_wait_and_roll_at_once(start: Start, database: Path) -> None:
+    running = start(CheckpointDepthMax=256 * 1024)
+    running.attach()
+    codes: set[int] = set()
+
+    def work() -> None:
+        sesid = jet.JetBeginSession(running.instance)
+        for turn in range(12):
+            codes.add(code_of(jet.JetBeginTransaction, sesid))
+            codes.add(code_of(jet.JetCommitTransaction, sesid))
+            codes.add(code_of(jet.JetCommitTransaction, sesid, jet.JET_bitWaitAllLevel0Commit))
+            if turn % 4 == 0:
+                codes.add(code_of(jet.JetCommitTransaction, sesid, jet.JET_bitForceNewLog))
+                snapshot = code_of(jet.JetGetInstanceMiscInfo, running.instance, jet.JET_InstanceMiscInfoCheckpoint)
+                codes.add(snapshot)
+        codes.add(code_of(jet.JetEndSession, sesid))
+
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for _ in range(5):
+        frozen = jet.JetOSSnapshotPrepare(0)
+        jet.JetOSSnapshotFreeze(frozen, 0)
+        jet.JetOSSnapshotThaw(frozen, 0)
+    for worker in workers:
+        worker.join(60)
+    assert not any(worker.is_alive() for worker in workers)
+    assert codes == {0}
+    assert running.term() == 0
+    assert running.header().dbstate == jet.JET_dbstateCleanShutdown
+
+
+def test_end_after_the_log_failed(start: Start, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from esent.errors import jet_error
+    from esent.pages.filesystem import File
+
+    running = start()
+    running.attach()
+
+    def fail(*_: object) -> None:
+        raise jet_error(jet.JET_errDiskIO, "simulated")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(File, "write", fail)
+        assert code_of(jet.JetCommitTransaction, running.sesid, jet.JET_bitWaitAllLevel0Commit) == jet.JET_errLogWriteFail
+    assert code_of(jet.JetBeginTransaction, running.sesid) == jet.JET_errInstanceUnavailable
+    assert code_of(jet.JetBeginSession, running.instance) == jet.JET_errInstanceUnavailable
+    assert code_of(running.term) == jet.JET_errLogWriteFail
+    assert code_of(running.term) == jet.JET_errInvalidInstance
+    assert running.header().dbstate == jet.JET_dbstateDirtyShutdown
+    assert start().header().dbstate == jet.JET_dbstateCleanShutdown
+
+
+def test_no_room_for_the_next_log(start: Start, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from esent.errors import jet_error
+    from esent.log.generations import StreamFiles
+
+    running = start()
+    running.attach()
+
+    def full(*_: object, **__: object) -> bool:
+        raise jet_error(jet.JET_errDiskFull, "simulated")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(StreamFiles, "prepare", full)
+        code = code_of(jet.JetCommitTransaction, running.sesid, jet.JET_bitForceNewLog)
+        assert code == jet.JET_errLogDiskFull
+        assert code_of(jet.JetBeginTransaction, running.sesid) == jet.JET_errInstanceUnavailableDueToFatalLogDiskFull
+    assert code_of(running.term) == jet.JET_errLogDiskFull
+    assert start().attach() == 0
+
+
+def test_end_after_the_log_was_stopped(start: Start, database: Path) -> None:
+    running = start()
+    running.attach()
+    stop = jet.JetStopServiceInstance2(running.instance, jet.JET_bitStopServiceStopAndEmitLog)
+    assert stop == jet.JET_wrnCallbackNotRegistered
+    assert code_of(jet.JetBeginExternalBackupInstance, running.instance, 0) == jet.JET_errLogWriteFail
+    assert code_of(running.term) == jet.JET_errLogWriteFail
+    assert start().attach() == 0
+
+
+def test_stopping_the_service_of_what_does_not_run(tmp_path: Path) -> None:
+    assert code_of(jet.JetStopServiceInstance, allocate(tmp_path)) == jet.JET_errNotInitialized
 
 
 def test_misc_info(start: Start) -> None:

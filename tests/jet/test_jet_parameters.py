@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jet_helpers import Running, allocate, code_of
 
 from esent import jet
 from esent.constants.params import PARAMETERS
 from esent.errors import JetError
+from jet_helpers import Running, allocate, code_of
 
 Start = Callable[..., Running]
 NIL = jet.JET_sesidNil

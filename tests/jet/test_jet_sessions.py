@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jet_helpers import Running, code_of
 
 from esent import jet
+from jet_helpers import Running, code_of
 
 Start = Callable[..., Running]
 
@@ -124,6 +124,7 @@ def test_a_context_takes_the_transaction_along(start: Start) -> None:
     assert jet.JetBeginTransaction(sesid) == 0
     assert jet.JetGetSessionInfo(sesid, 0).ulTrxContext == 5
     assert in_thread(jet.JetCommitTransaction, sesid) == jet.JET_errSessionSharingViolation
+    assert in_thread(jet.JetSetSessionContext, sesid, 6) == jet.JET_errSessionContextAlreadySet
     assert in_thread(jet.JetResetSessionContext, sesid) == jet.JET_errSessionContextNotSetByThisThread
     assert jet.JetResetSessionContext(sesid) == 0
     assert code_of(jet.JetResetSessionContext, sesid) == jet.JET_errSessionContextNotSetByThisThread

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import Fixtures
 from esent.errors import JetError
 from esent.pages import checksum
 from esent.pages.checksum import (
@@ -27,6 +26,7 @@ from esent.pages.checksum import (
     verify_run,
     wrong_bits,
 )
+from genuine import Fixtures
 
 
 def noise(size: int) -> bytes:

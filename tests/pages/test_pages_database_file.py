@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import Fixtures
 from esent.errors import JetError
 from esent.pages.checksum import PAGE_GOOD, flip_bits, stamp_page, verify_page
 from esent.pages.database_file import Correction, DatabaseFile
 from esent.pages.filesystem import File, FileSystem
 from esent.pages.header import DatabaseHeader, DatabaseState
 from esent.pages.primitives import Lgpos, Signature
+from genuine import Fixtures
 
 SIZE = 4096
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import FIXTURES, Fixtures
 from esent.errors import JetError
 from esent.pages.checksum import PAGE_SIZES, header_checksum
 from esent.pages.header import (
@@ -24,6 +23,7 @@ from esent.pages.header import (
 )
 from esent.pages.primitives import BackupInfo, Lgpos, LogTime, Signature
 from esent.pages.trailer import PatchPage
+from genuine import FIXTURES, Fixtures
 
 STATES = {
     "Just Created": 1,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import FIXTURES, Fixtures
 from esent.errors import JetError
 from esent.pages.checksum import stamp_page
 from esent.pages.page import Page
+from genuine import FIXTURES, Fixtures
 
 LISTS = (
     [path.relative_to(FIXTURES).as_posix() for path in sorted(FIXTURES.rglob("*pages.json.gz"))] if FIXTURES is not None else []

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import Fixtures
 from esent.errors import JetError
 from esent.pages.checksum import PAGE_SIZES, flip_bits
 from esent.pages.header import DatabaseHeader
 from esent.pages.primitives import BackupInfo, Lgpos, LogTime, Signature
 from esent.pages.trailer import PatchPage, is_trailer
+from genuine import Fixtures
 
 BACKUPS = [
     ("engine/backup-stream-4k/db.edb", 4096, (9, 20)),

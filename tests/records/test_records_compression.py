@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import Fixtures
 from esent.errors import JetError
 from esent.pages.page import Page
 from esent.records.compression import (
@@ -26,6 +25,7 @@ from esent.records.compression import (
     xpress_compress,
     xpress_decompress,
 )
+from genuine import Fixtures
 
 
 def chunks(data: bytes) -> list[tuple[bytes, int]]:

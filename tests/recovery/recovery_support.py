@@ -71,9 +71,12 @@ def recover(folder: Path, **more: Any) -> RecoveryResult:
     return soft_recover(RecoveryOptions(log_path=folder, alternate_path=folder, **more))
 
 
-def outcome(folder: Path, **more: Any) -> int:
-    """The code recovery ends with; 0 for success."""
+def outcome(folder: Path, *, notes: list[str] | None = None, **more: Any) -> int:
+    """The code recovery ends with; 0 for success, and then `notes` takes what it has to say."""
     try:
-        return recover(folder, **more).warning
+        result = recover(folder, **more)
+        if notes is not None:
+            notes += result.notes
+        return result.warning
     except JetError as problem:
         return problem.code

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recovery_support import dump_lines, lines_of, outcome, recover
 
 from esent.constants import codes, grbits
 from esent.errors import JetError
@@ -17,6 +16,7 @@ from esent.pages.primitives import BackupInfo, Lgpos, Signature
 from esent.recovery.options import MAP_FAIL_WHEN_MISSING, MAP_IGNORE_WHEN_MISSING, MapEntry, RecoveryOptions
 from esent.recovery.paths import PathResolver, bare_name
 from esent.recovery.soft import soft_recover
+from recovery_support import dump_lines, lines_of, outcome, recover
 
 SET = "engine/dirty-checkpoint-8k"  # attached before the checkpoint: redo begins with the checkpoint's list
 

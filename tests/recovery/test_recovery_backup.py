@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recovery_support import different_pages, dump_lines, facts, lines_of, outcome
 
 from esent.constants import codes, grbits
 from esent.errors import JetError
 from esent.log.reader import LogFile
 from esent.log.records import RecoveryQuit2, ShutDownMark
 from esent.pages.database_file import DatabaseFile
-from esent.pages.primitives import BackupInfo
+from esent.pages.primitives import BackupInfo, Lgpos
 from esent.recovery.hard import hard_recover
 from esent.recovery.options import MapEntry, RecoveryOptions, RecoveryResult
+from recovery_support import different_pages, dump_lines, facts, lines_of, outcome, recover
 
 pytestmark = pytest.mark.fixtures
 
@@ -156,6 +156,35 @@ def test_rolling_forward(fixtures: Any, tmp_path: Path) -> None:
     for generation in range(0x13, 0x19):
         (folder / f"edb000{generation:02X}.log").rename(live / f"edb000{generation:02X}.log")
     result = restore(folder, 7, 0x12, roll_forward=[live])
+    assert result.last_generation == 0x19
+    assert list(dump_lines(folder / "db.edb")) == lines_of(folder / "restored.jsonl")
+
+
+def test_stopping_after_the_backup(fixtures: Any, tmp_path: Path) -> None:
+    folder = fixtures.copy_set("engine/backup-incremental-4k", tmp_path)
+    logs = folder / "restored-logs"
+    logs.mkdir()
+    entry = MapEntry("D:\\somewhere\\db.edb", folder / "db.edb")
+    for stop, expected in (
+        (Lgpos(3, 1, 0), codes.JET_errRequiredLogFilesMissing),
+        (Lgpos(8, 1, 0), codes.JET_errRequiredLogFilesMissing),
+        (Lgpos(23, 1, 0), codes.JET_errRecoveredWithoutUndo),
+    ):
+        with pytest.raises(JetError) as caught:
+            hard_recover(folder, 7, 24, RecoveryOptions(log_path=logs, restore_map=[entry], stop=stop))
+        assert caught.value.code == expected
+        assert not DatabaseFile(folder / "db.edb").header.is_clean
+    assert not list(logs.iterdir())  # nothing was logged
+    (folder / "edb00018.log").rename(folder / "edb.log")
+    recover(folder)  # and on to the end
+    assert list(dump_lines(folder / "db.edb")) == lines_of(folder / "restored.jsonl")
+
+
+def test_restoring_where_the_backup_lies(fixtures: Any, tmp_path: Path) -> None:
+    """Then the logs behind the required ones count, and the stream goes on behind them."""
+    folder = fixtures.copy_set("engine/backup-incremental-4k", tmp_path)
+    entry = MapEntry("D:\\somewhere\\db.edb", folder / "db.edb")
+    result = hard_recover(folder, 7, 0x14, RecoveryOptions(log_path=folder, restore_map=[entry]))
     assert result.last_generation == 0x19
     assert list(dump_lines(folder / "db.edb")) == lines_of(folder / "restored.jsonl")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recovery_crash_files import Change, RecordingFiles, crash_image
-from recovery_support import dump_lines, lines_of, recover
 
 from esent.pages.database_file import DatabaseFile
+from recovery_crash_files import Change, RecordingFiles, crash_image
+from recovery_support import dump_lines, lines_of, recover
 
 pytestmark = pytest.mark.fixtures
 

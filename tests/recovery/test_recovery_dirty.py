@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recovery_support import different_pages, dump_lines, facts, lines_of, outcome, recover
 
 from esent.constants import codes, grbits
 from esent.errors import JetError
@@ -16,6 +15,7 @@ from esent.log.records import RecoveryQuit2, RecoveryUndo2, Rollback, ShutDownMa
 from esent.pages.checksum import verify_page
 from esent.pages.database_file import DatabaseFile
 from esent.pages.header import DatabaseState
+from recovery_support import different_pages, dump_lines, facts, lines_of, outcome, recover
 
 pytestmark = pytest.mark.fixtures
 
@@ -141,7 +141,9 @@ def test_a_missing_database_is_refused_unless_the_caller_ignores_it(fixtures: An
     folder = fixtures.copy_set("engine/dirty-checkpoint-8k", tmp_path)
     (folder / "db.edb").unlink()
     assert outcome(folder) == codes.JET_errAttachedDatabaseMismatch
-    assert outcome(folder, grbit=grbits.JET_bitReplayIgnoreMissingDB) == 0
+    notes: list[str] = []
+    assert outcome(folder, grbit=grbits.JET_bitReplayIgnoreMissingDB, notes=notes) == 0
+    assert any("db.edb took no part: the file is missing" in note for note in notes)
 
 
 def test_databases_can_stay_attached(fixtures: Any, tmp_path: Path) -> None:

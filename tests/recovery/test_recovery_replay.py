@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recovery_support import different_pages, dump_lines, facts, lines_of, outcome, recover
 
-from esent.constants import codes
+from esent.constants import codes, grbits
 from esent.pages.database_file import DatabaseFile
 from esent.pages.primitives import Lgpos
+from recovery_support import different_pages, dump_lines, facts, lines_of, outcome, recover
 
 pytestmark = pytest.mark.fixtures
 
@@ -27,6 +27,7 @@ def test_replay_from_nothing(fixtures: Any, tmp_path: Path, name: str) -> None:
     (folder / "edb.chk").unlink()
     result = recover(folder)
     assert result.first_generation == 1
+    assert result.pages_written > 60
     _, different = different_pages(folder / "db.edb", folder / "original.edb")
     recorded = facts(fixtures.root / "engine", name).get("replay_from_nothing")
     if recorded is not None:
@@ -74,6 +75,15 @@ def test_a_clean_database_among_its_logs_is_left_alone(fixtures: Any, tmp_path: 
     before = (folder / "db.edb").read_bytes()
     assert recover(folder).needed
     assert (folder / "db.edb").read_bytes() == before
+
+
+def test_redo_alone_of_a_clean_stream(fixtures: Any, tmp_path: Path) -> None:
+    folder = fixtures.copy_set("engine/clean-4k", tmp_path)
+    for leftover in ("db.edb", "edb.chk"):
+        (folder / leftover).unlink()
+    expected = codes.JET_errRecoveredWithoutUndoDatabasesConsistent
+    assert outcome(folder, grbit=grbits.JET_bitRecoveryWithoutUndo) == expected
+    assert list(dump_lines(folder / "db.edb")) == lines_of(folder / "dump.jsonl")
 
 
 def test_stopping_at_a_position(fixtures: Any, tmp_path: Path) -> None:

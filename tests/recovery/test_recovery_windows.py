@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recovery_support import different_pages, dump_lines, lines_of, outcome, recover
 
 from esent.pages.database_file import DatabaseFile
+from recovery_support import different_pages, dump_lines, lines_of, outcome, recover
 
 pytestmark = pytest.mark.fixtures
 

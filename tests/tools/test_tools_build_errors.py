@@ -33,6 +33,10 @@ DEFINITIONS: list[tuple[str, TableSpec]] = [
     ("JET_errInvalidName", table(LONG, name="x" * 65)),
     ("JET_errInvalidName", table(ColumnSpec("a.b", 4))),
     ("JET_errInvalidName", table(LONG, IndexSpec(" i", ["+a"]))),
+    ("JET_errInvalidName", table(ColumnSpec(5, 4))),  # type: ignore[arg-type]
+    ("JET_errInvalidParameter", table(LONG, pages=-1)),
+    ("JET_errInvalidParameter", table(LONG, separate_most=-1)),
+    ("JET_errOutOfDatabaseSpace", table(LONG, pages=0x7FF00000)),
     ("JET_errTableDuplicate", table(LONG, name="msysobjects")),
     ("JET_errDensityInvalid", table(LONG, density=19)),
     ("JET_errDensityInvalid", table(LONG, IndexSpec("i", ["+a"], density=101))),
@@ -92,12 +96,14 @@ def test_definitions(tmp_path: Path, name: str, spec: TableSpec) -> None:
 
 
 BIG = [ColumnSpec(f"b{i}", 9) for i in range(20)]
-ROWS: list[tuple[str, TableSpec, list[dict[str, Any]]]] = [
+ROWS: list[tuple[str, TableSpec, list[Any]]] = [
     ("JET_errKeyDuplicate", table(LONG, PRIMARY), [{"a": 1}, {"a": 2}, {"a": 1}]),
     ("JET_errKeyDuplicate", table(LONG, PRIMARY, in_order=True), [{"a": 1}, {"a": 1}]),
     ("JET_errInvalidParameter", table(LONG, PRIMARY, in_order=True), [{"a": 2}, {"a": 1}]),
     ("JET_errKeyDuplicate", table(LONG, TEXT, PRIMARY, IndexSpec("i", ["+t"], 1)), [{"a": 1, "t": "x"}, {"a": 2, "t": "X"}]),
     ("JET_errColumnNotFound", table(LONG), [{"b": 1}]),
+    ("JET_errColumnNotFound", table(LONG), [{7: 1}]),
+    ("JET_errInvalidParameter", table(LONG), [("a", 1)]),
     ("JET_errInvalidColumnType", table(LONG), [{"a": "1"}]),
     ("JET_errInvalidColumnType", table(LONG), [{"a": 2**31}]),
     ("JET_errInvalidColumnType", table(LONG), [{"a": [1, 2]}]),
@@ -117,7 +123,7 @@ ROWS: list[tuple[str, TableSpec, list[dict[str, Any]]]] = [
 
 
 @pytest.mark.parametrize(("name", "spec", "rows"), ROWS, ids=[f"{i}-{row[0]}" for i, row in enumerate(ROWS)])
-def test_rows(tmp_path: Path, name: str, spec: TableSpec, rows: list[dict[str, Any]]) -> None:
+def test_rows(tmp_path: Path, name: str, spec: TableSpec, rows: list[Any]) -> None:
     with pytest.raises(JetError) as caught:
         build_database(tmp_path / "x.edb", [(table(LONG, name="before"), [{"a": 1}]), (spec, rows)])
     assert caught.value.name == name

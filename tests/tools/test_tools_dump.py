@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from esent.constants import codes
 from esent.errors import JetError
 from esent.pages.database_file import DatabaseFile
 from esent.tools.dump import dump
+from esent.tree.cursor import Tree
 
 DATABASE_OF = {
     "dump.jsonl": "db.edb",
@@ -89,6 +91,40 @@ def test_damaged_pages(fixtures, variant: str, tmp_path: Path) -> None:
     assert copy.read_bytes() == image
 
 
+def test_salvage_goes_on_behind_a_damaged_page(fixtures, variant: str, tmp_path: Path) -> None:
+    """Only what is on the damaged page is missing; every row there is, is a row of the undamaged dump."""
+    outcome = json.loads(fixtures.read(f"{variant}/outcome.json"))
+    base = str(Path(variant).parent)
+    image = bytearray(fixtures.read(f"{base}/db.edb"))
+    page = fixtures.read(f"{variant}/page.bin")
+    image[outcome["file_offset"] : outcome["file_offset"] + len(page)] = page
+    copy = tmp_path / "db.edb"
+    copy.write_bytes(image)
+    undamaged = set(fixtures.read(f"{base}/dump.jsonl").decode("ascii").splitlines())
+    plain, salvaged = rows_of(dump(copy)), rows_of(dump(copy, salvage=True))
+    assert set(salvaged) <= undamaged
+    scan_ended = any('"scanerror"' in line and '"ix"' not in line for line in dump(copy))
+    assert len(salvaged) > len(plain) if scan_ended else salvaged == plain
+
+
+def rows_of(lines: Iterable[str]) -> list[str]:
+    return [line for line in lines if ',"r":{' in line]
+
+
+def test_salvage_of_a_whole_database_is_its_dump(fixtures) -> None:
+    path = fixtures.path("engine/clean-2000-4k/db.edb")
+    assert list(dump(path, system=True, salvage=True)) == list(dump(path, system=True))
+
+
+def test_salvage_of_a_dirty_database(fixtures) -> None:
+    """Leaves whose links were not written together are there when reached from above."""
+    path = fixtures.path("engine/dirty-4k/db.edb")
+    plain = list(dump(path, allow_dirty=True))
+    salvaged = list(dump(path, allow_dirty=True, salvage=True))
+    assert any(f'"scanerror":{codes.JET_errBadPageLink}' in line for line in plain)
+    assert not any(f'"scanerror":{codes.JET_errBadPageLink}' in line for line in salvaged)
+
+
 def test_whole_text_of_the_timing_set(fixtures) -> None:
     results = json.loads(fixtures.read("engine/rows-200k-8k/set.json"))["results"]["dump"]
     sample = iter(fixtures.read("engine/rows-200k-8k/dump-sample.jsonl").decode("ascii").splitlines())
@@ -107,6 +143,12 @@ def test_recovered_and_repaired_are_the_same_rows(fixtures) -> None:
     """The dirty database of this machine, recovered, has the content of its repaired copy."""
     repaired = list(dump(fixtures.path("windows/srum-win11-repaired/SRUDB.dat"), system=True))
     agree(repaired, fixtures.read("windows/srum-win11-dirty/SRUDB.dat.recovered.dump.jsonl").decode("ascii").splitlines())
+
+
+def test_dirty_without_logs_as_it_is(fixtures) -> None:
+    """The original could only repair a copy of this file; read as it is, all of its rows are there."""
+    lines = dump(fixtures.path("windows/ual-hyperv/Current.mdb"), system=True, allow_dirty=True)
+    agree(list(lines), fixtures.read("windows/ual-hyperv/Current.mdb.repaired.dump.jsonl").decode("ascii").splitlines())
 
 
 def test_dirty_is_refused_unless_allowed(fixtures) -> None:
@@ -169,6 +211,25 @@ def test_catalog_damage_falls_back_to_the_shadow(fixtures, tmp_path: Path) -> No
         assert catalog.source_table == "MSysObjectsShadow"
         assert catalog.damage is not None and catalog.damage.code == codes.JET_errReadVerifyFailure
     assert list(dump(copy)) == list(dump(source))
+
+
+def test_a_damaged_definition_costs_one_table(fixtures) -> None:
+    with DatabaseFile(fixtures.path("engine/clean-4k/db.edb")) as file:
+        root = next(page for page in Tree(file, 4, 2).leaves() if b"cUByte" in page.data)
+        image = bytearray(root.data)
+        line = next(line for line in range(root.line_count) if b"cUByte" in root.value(line))
+        start, _ = root.value_bounds(line)
+        image[start + 14] = 99  # its column type
+
+        class Changed:
+            page_size = file.page_size
+
+            def read_page(self, pgno: int) -> bytes:
+                return bytes(image) if pgno == root.pgno else file.read_page(pgno)
+
+        lines = list(dump(Changed()))
+        assert f'{{"table":"AllTypes","error":{codes.JET_errCatalogCorrupted}}}' in lines
+        assert lines[1:] == [line for line in dump(file) if '"AllTypes"' not in line]
 
 
 def test_expected_dumps_are_ascii_without_spaces(fixtures) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from conftest import FIXTURES, Fixtures
 from esent.errors import JetError
 from esent.pages.checksum import flip_bits, stamp_page
 from esent.pages.database_file import DatabaseFile
 from esent.pages.header import DatabaseHeader, DatabaseState
 from esent.pages.page import Page
 from esent.tools.verify import Finding, Severity, VerifyReport, verify_database
+from genuine import FIXTURES, Fixtures
 
 SIZE = 4096
 VARIANTS = ["bit", "bit-in-checksum", "bit-in-header", "byte", "swapped", "two-bits", "zeroed"]

@@ -52,7 +52,7 @@ LONGEST_PATH = 260
 
 class FileHandle(int):
     """A backup file handle. Its number is that of the engine's only slot; a handle of an earlier open is another object, and
-    is refused although it has the same number."""
+    nothing is read through it although it has the same number."""
 
     __slots__ = ()
 
@@ -91,11 +91,13 @@ class Slot:
 
 class BackupContext:
     """The backup of an instance. `last_outcome` is that of the last one that ended: 0, JET_errBackupAbortByServer,
-    JET_errBackupAbortByCaller, or the error that cancelled it; None before the first."""
+    JET_errBackupAbortByCaller, or the error that cancelled it; None before the first. `last_problem` is what kept a complete
+    one from being recorded."""
 
     def __init__(self, host: BackupHost) -> None:
         self.host = host
         self.last_outcome: int | None = None
+        self.last_problem: JetError | None = None
         self._run: Run | None = None
         self._slot: Slot | None = None
         self._stop = False
@@ -127,10 +129,6 @@ class BackupContext:
     def in_snapshot(self) -> bool:
         """A snapshot of the instance is frozen, or thawed and not ended."""
         return self._release is not None
-
-    @property
-    def frozen(self) -> bool:
-        return self._frozen
 
     @property
     def run(self) -> Run | None:
@@ -191,6 +189,7 @@ class BackupContext:
         self._enter(codes.JET_errSurrogateBackupInProgress if surrogate else codes.JET_errBackupInProgress)
         with self._calls:
             try:
+                self.last_problem = None
                 run = Run(kind, incremental, in_logs=incremental or surrogate)
                 run.seeding = bool(grbit & grbits.JET_bitInternalCopy)
                 run.private = private
@@ -364,12 +363,17 @@ class BackupContext:
             self._clean_up(problem.code)
             raise
 
-    def _open_slot(self, handle: object, what: str) -> Slot:
+    def _open_slot(self, handle: object, what: str, *, older: bool = False) -> Slot:
+        """The open file of a handle, or JET_errInvalidParameter. A plain number is the number of the slot; `older` takes a
+        handle of an earlier open for the number it has, as the original does where it closes a file."""
         slot = self._slot
-        if slot is not None and (
-            handle is slot.handle or (type(handle) is int and handle == slot.handle and not (self._run and self._run.private))
-        ):
-            return slot
+        if slot is not None:
+            if handle is slot.handle:
+                return slot
+            public = self._run is not None and not self._run.private
+            numbered = type(handle) is int or (older and isinstance(handle, FileHandle))
+            if public and numbered and handle == slot.handle:
+                return slot
         raise jet_error(codes.JET_errInvalidParameter, f"{what}: no open backup file has that handle")
 
     def read_file(self, handle: object, wanted: int | bytearray | memoryview) -> bytes | int:
@@ -406,7 +410,7 @@ class BackupContext:
         """JetCloseFile: works after a stop too. A file counts as copied if it was read to its end."""
         with self._calls:
             run = self._streaming("closing a file")
-            stream = self._open_slot(handle, "closing a file").stream
+            stream = self._open_slot(handle, "closing a file", older=True).stream
             self._slot = None
             if isinstance(stream, LogFileStream):
                 stream.close()
@@ -515,8 +519,7 @@ class BackupContext:
                 outcome = 0
             if grbit & grbits.JET_bitBackupTruncateDone:
                 run.truncated = True
-            self._clean_up(outcome, stamp=not grbit & grbits.JET_bitBackupNoDbHeaderUpdate)
-            return outcome
+            return self._clean_up(outcome, stamp=not grbit & grbits.JET_bitBackupNoDbHeaderUpdate)
 
     def end_surrogate(self, grbit: int) -> int:
         """JetEndSurrogateBackup: the same for a backup that was taken elsewhere."""
@@ -529,8 +532,7 @@ class BackupContext:
             if grbit & grbits.JET_bitBackupTruncateDone:
                 run.truncated = True
             run.copied.update(database.path for database in self.host.backup_databases())
-            self._clean_up(outcome, stamp=not grbit & grbits.JET_bitBackupNoDbHeaderUpdate)
-            return outcome
+            return self._clean_up(outcome, stamp=not grbit & grbits.JET_bitBackupNoDbHeaderUpdate)
 
     @staticmethod
     def _checked_end(grbit: int) -> bool:
@@ -562,11 +564,13 @@ class BackupContext:
                 delete_logs(host, min(present, default=end), end)
             self._clean_up(0)
 
-    def _clean_up(self, outcome: int, *, stamp: bool = False) -> None:
-        """Close the file, stamp the databases of a good backup, log the end, release everything."""
+    def _clean_up(self, outcome: int, *, stamp: bool = False) -> int:
+        """Close the file, stamp the databases of a good backup, log the end, release everything; returns the outcome.
+
+        A good backup that cannot be recorded has the outcome of one that was stopped: it does not count as taken."""
         run = self._run
         if run is None:
-            return
+            return outcome
         if self._slot is not None:
             if isinstance(self._slot.stream, LogFileStream):
                 self._slot.stream.close()
@@ -577,6 +581,10 @@ class BackupContext:
             elif outcome:
                 self._log_quietly(Phase.ABORT, run)
             self._log_quietly(Phase.STOP, run)
+        except JetError as problem:
+            events.error("the backup could not be recorded: %s", problem)
+            outcome = codes.JET_errBackupAbortByServer
+            self.last_problem = problem
         finally:
             self.last_outcome = outcome
             self._leave()
@@ -585,6 +593,7 @@ class BackupContext:
             events.error("the backup was aborted: %s (%d)", name, outcome)
         else:
             events.info("the backup is done")
+        return outcome
 
     def _stamp(self, run: Run) -> None:
         stamp_databases(

@@ -20,7 +20,7 @@ from pathlib import Path
 from esent.backup.context import BackupContext, Run
 from esent.backup.events import events
 from esent.backup.host import BackupHost
-from esent.backup.paths import absolute
+from esent.backup.paths import absolute, is_plain
 from esent.constants import codes, grbits
 from esent.errors import JetError, jet_error
 from esent.pages.filesystem import FileSystem
@@ -62,7 +62,7 @@ def back_up(
         context.cancel(problem.code if isinstance(problem, JetError) else codes.JET_errBackupAbortByCaller, run)
         raise
     if outcome:
-        raise jet_error(outcome, "the backup was stopped", file=directory)
+        raise context.last_problem or jet_error(outcome, "the backup was stopped", file=directory)
 
 
 class DirectoryBackup:
@@ -285,7 +285,7 @@ def unfinished_files(root: Path, files: FileSystem) -> list[str]:
         return []
     with files.open(marker) as file:
         text = file.read(0, 1 << 20).decode("utf-8", "surrogateescape")
-    return [name for name in text.split("\n") if name and name not in (".", "..") and not set(name) & {"/", "\\", "\0"}]
+    return [name for name in text.split("\n") if is_plain(name)]
 
 
 def is_unfinished(root: Path, files: FileSystem) -> bool:

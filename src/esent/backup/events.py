@@ -5,3 +5,4 @@ from __future__ import annotations
 import logging
 
 events = logging.getLogger("esent.backup")
+events.addHandler(logging.NullHandler())  # silent unless the program configures logging

@@ -22,3 +22,8 @@ def absolute(name: str) -> Path:
     if len(os.fsencode(path)) >= PATH_LIMIT or any(len(os.fsencode(part)) > NAME_LIMIT for part in Path(path).parts):
         raise jet_error(codes.JET_errInvalidPath, "a path that is too long")
     return Path(path)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name that comes from a log can only be that of a file in a folder."""
+    return name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0"}

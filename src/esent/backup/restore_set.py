@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from esent.backup.directory import MARKER, NEW, OLD, PATCH_EXTENSION, WORK, is_unfinished
+from esent.backup.paths import is_plain
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.log.files import LOG_EXTENSIONS, list_generations
@@ -93,7 +94,8 @@ def check_logs(found: BackupSet, page_size: int, files: FileSystem) -> None:
 
 def find_databases(found: BackupSet, files: FileSystem) -> None:
     """Fill in the databases: one for each patch file. JET_errPatchFileMissing where there is none, or, if a database lies
-    there that is no backup copy, JET_errRestoreOfNonBackupDatabase."""
+    there that is no backup copy, JET_errRestoreOfNonBackupDatabase; JET_errDatabasePatchFileMismatch for one that the logs
+    do not know."""
     names = files.names(found.folder)
     stems = [Path(name).stem for name in names if Path(name).suffix.lower() == PATCH_EXTENSION]
     if not stems:
@@ -104,9 +106,13 @@ def find_databases(found: BackupSet, files: FileSystem) -> None:
     originals = {stem_of(path).casefold(): path for path in _logged_paths(found, {s.casefold() for s in stems}, files)}
     for stem in stems:
         original = originals.get(stem.casefold())
-        if original is None:
-            continue  # no log of the set knows it
-        name = name_of(original)
+        name = name_of(original) if original is not None else ""
+        if original is None or not is_plain(name):
+            raise jet_error(
+                codes.JET_errDatabasePatchFileMismatch,
+                "the logs of the set do not speak of this database",
+                file=found.folder / (stem + PATCH_EXTENSION),
+            )
         present = next((each for each in names if each.casefold() == name.casefold()), None)
         found.databases.append(SetDatabase(name, found.folder / present if present else None, original))
 

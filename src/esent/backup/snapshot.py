@@ -122,15 +122,18 @@ class SnapshotSession:
         member.checkpoint = read_checkpoint(host)
         ranges.copy_end = host.log.generation
         ranges.copy_low = ranges.delete_low = member.checkpoint.generation
-        if not host.circular_logging:
+        if host.circular_logging:
+            ranges.copy_end += 1  # the log was not rolled: the current one belongs to the copy
+        else:
             ranges.delete_low = lowest_closed(host)
             if self.incremental:
                 ranges.copy_low = ranges.delete_low
                 require_unbroken(host.backup_databases(), ranges.copy_low)
-        ranges.delete_end = min(member.checkpoint.generation, ranges.copy_end)
+        ranges.delete_end = member.checkpoint.generation
 
-    def thaw(self) -> None:
-        """Let the writes of every member go on; attach, detach and other backups stay out until the session ends."""
+    def thaw(self, *, goes_on: bool = False) -> None:
+        """Let the writes of every member go on. Attaches and other backups wait for the end of the session if that follows
+        at once; if the session `goes_on` they are refused until then."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -138,6 +141,7 @@ class SnapshotSession:
             if member.frozen:
                 member.frozen = False
                 member.context.host.thaw_writes()
+            if goes_on:
                 member.context.snapshot_thaw()
         self.state = State.THAWED
 
@@ -267,7 +271,7 @@ class Sessions:
                 if not session.continues:
                     self._forget(session)
                 raise _timed_out(what, session)
-            session.thaw()
+            session.thaw(goes_on=session.continues)
             if not session.continues:
                 session.finish(stamp=True)
                 self._forget(session)

@@ -63,6 +63,7 @@ LONG_VALUE_NAME = "LV"
 LONG_VALUE_DENSITY = 100
 CALLBACK_NAME = "CB"
 NAME_MOST = 64
+_NAME_CHARACTERS = frozenset(map(chr, range(0x20, 0x7F))) - frozenset("!.[]")
 
 _INDEX_ID_FLAGS = 0x10031
 _INDEX_NAME_FLAGS = 0x10011
@@ -86,7 +87,12 @@ def name_bytes(name: str) -> bytes:
 
     JET_errInvalidName: empty, longer than 64, not of printable ASCII, a leading blank, or one of `!.[]` in it.
     """
-    if not 0 < len(name) <= NAME_MOST or name[0] == " " or any(not " " <= c <= "~" or c in "!.[]" for c in name):
+    if (
+        not isinstance(name, str)
+        or not 0 < len(name) <= NAME_MOST
+        or name[0] == " "
+        or any(not " " <= c <= "~" or c in "!.[]" for c in name)
+    ):
         raise jet_error(codes.JET_errInvalidName, f"naming an object {name!r}")
     return name.encode("ascii")
 

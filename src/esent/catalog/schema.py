@@ -57,7 +57,6 @@ _HEAD_OFFSET = 4
 _HEAD_END = _HEAD_OFFSET + _HEAD.size
 _FIRST_FIXED = 3
 _TYPES = frozenset(ObjectType)
-_COLUMN_NUMBERS = struct.Struct("<5i")
 _NIL, _LAST_TYPE = int(Coltyp.NIL), int(Coltyp.UNSIGNED_LONG_LONG)
 _PLACES = {column.name: place for place, column in enumerate(CATALOG_COLUMNS)}
 (_ID, _ROOT, _SPACE, _FLAGS, _PAGES, _OFFSET, _LCMAP, _KEY_MOST, _CHUNK, _NAME, _TEMPLATE, _DEFAULT, _SEGMENTS, _VARIABLE) = (
@@ -75,6 +74,14 @@ _PLACES = {column.name: place for place, column in enumerate(CATALOG_COLUMNS)}
     )
 )  # fmt: skip
 
+_COLUMN = int(ObjectType.COLUMN)
+_ROWS_AT_ONCE = 256
+_COLUMN_NUMBERS = struct.Struct("<5i")
+# What rows of columns say, taken alone as there may be very many of them; `_column` takes it in this order.
+_COLUMN_COLUMNS = [
+    CATALOG_COLUMNS[place] for place in (_ROOT, _ID, _FLAGS, _SPACE, _PAGES, _OFFSET, _NAME, _TEMPLATE, _DEFAULT)
+]
+
 Row = list[Any]
 
 
@@ -89,6 +96,7 @@ class Catalog:
         self.source_table = CATALOG
         self.damage: JetError | None = None
         self._plan = RecordPlan(CATALOG_COLUMNS, large_pages=source.page_size > SMALL_PAGE_MAX)
+        self._column_plan = RecordPlan(_COLUMN_COLUMNS, large_pages=source.page_size > SMALL_PAGE_MAX)
         self._records: dict[int, list[bytes]] = {}  # by object id of the table, without the table's own row
         self._heads: dict[str, tuple[int, bytes]] = {}  # object id and record by name of the table
         self._tables: dict[str, Table] = {}
@@ -187,6 +195,7 @@ class Catalog:
         table.space_hints = row[_HINTS] if isinstance(row[_HINTS], bytes) else None
         table.deferred_space_hints = row[_DEFERRED_HINTS] if isinstance(row[_DEFERRED_HINTS], bytes) else None
         built_in = name in (CATALOG, SHADOW)
+        columns: list[bytes] = []
         for each in self._records.get(objid, ()):
             _, kind, _ = _HEAD.unpack_from(each, _HEAD_OFFSET)
             if kind == ObjectType.LONG_VALUE:
@@ -194,10 +203,8 @@ class Catalog:
                 table.long_value_objid, table.long_value_root = _signed(part[_ID]), _signed(part[_ROOT])
             elif built_in:
                 continue
-            elif kind == ObjectType.COLUMN:
-                column = _column(self._row(each), template=bool(flags & TABLE_TEMPLATE))
-                if column is not None:
-                    table.columns.append(column)
+            elif kind == _COLUMN:
+                columns.append(each)
             elif kind == ObjectType.INDEX:
                 table.indexes.append(self._index(self._row(each)))
             elif kind == ObjectType.CALLBACK:
@@ -205,6 +212,13 @@ class Catalog:
                 table.callbacks.append((_signed(part[_FLAGS]), _text(part[_TEMPLATE])))
         if built_in:
             _fill_built_in(table)
+        else:
+            template = bool(flags & TABLE_TEMPLATE)
+            for place in range(0, len(columns), _ROWS_AT_ONCE):
+                for values in self._column_plan.rows(columns[place : place + _ROWS_AT_ONCE]):
+                    column = _column(values, template)
+                    if column is not None:
+                        table.columns.append(column)
         if row[_TEMPLATE] is not None and table.is_derived:
             self._inherit(table, _text(row[_TEMPLATE]), above)
         table.columns.sort(key=lambda column: column.columnid)
@@ -266,10 +280,12 @@ class Catalog:
         return index
 
 
-def _column(row: Row, *, template: bool) -> Column | None:
-    """The column a row describes, None for a deleted one."""
+def _column(row: Row | JetError, template: bool) -> Column | None:
+    """The column a row of `_COLUMN_COLUMNS` describes, None for a deleted one."""
+    if isinstance(row, JetError):
+        raise _corrupted(row.message, None)
     try:
-        numbers = b"".join((row[_ROOT], row[_ID], row[_FLAGS], row[_SPACE], row[_PAGES]))
+        numbers = b"".join(row[:5])
     except TypeError:
         raise _corrupted("a column without one of its numbers", None) from None
     coltyp, fid, flags, size, code_page = _COLUMN_NUMBERS.unpack(numbers)
@@ -277,13 +293,21 @@ def _column(row: Row, *, template: bool) -> Column | None:
         return None
     if not 1 <= fid <= TAGGED_LAST or not _NIL < coltyp <= _LAST_TYPE:
         raise _corrupted(f"column {fid} of type {coltyp}", None)
-    flags &= 0xFFFF
-    offset = 0 if row[_OFFSET] is None else _unsigned(row[_OFFSET])
     if size < 0 or (fid < 128 and not 0 < size <= 255):
         raise _corrupted(f"column {fid} of {size} bytes", None)
-    default: bytes | None = row[_DEFAULT] if flags & FLAG_DEFAULT else None
-    callback = None if row[_TEMPLATE] is None else _text(row[_TEMPLATE])
-    return Column(_text(row[_NAME]), fid, coltyp, size, flags, code_page, offset, default, template, callback)
+    _, _, _, _, _, offset, name, callback, default = row
+    return Column(
+        _text(name),
+        fid,
+        coltyp,
+        size,
+        flags & 0xFFFF,
+        code_page,
+        0 if offset is None else _unsigned(offset),
+        default if flags & FLAG_DEFAULT else None,
+        template,
+        None if callback is None else _text(callback),
+    )
 
 
 def _fill_built_in(table: Table) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 
 import click
 
+from esent.api.reading import ReadOnlyDatabase
+from esent.pages.database_file import DatabaseFile
 from esent.tools.dump import dump
 from esent.tools.info import is_log
 from esent.tools.log_dump import dump_json, dump_text
+from esent.tree.source import PageSource
 
 
 @click.command("dump")
@@ -28,20 +31,35 @@ def command(
     """Print a database as JSON lines: each table's definition, every row with every column, counts, indexes; a log record by
     record.
 
-    FILE is never written to. The exit status is 1 if a value, a row or an index could not be read; its line says so.
+    A dirty database with its logs beside it is shown as of its last commit. FILE is never written to. The exit status is 1 if
+    a value, a row or an index could not be read; its line says so.
     """
     if is_log(file):
         for line in dump_json(file) if as_json else dump_text(file):
             sys.stdout.write(line + "\n")
         return
     damaged = False
-    out = sys.stdout
-    for line in dump(file, tables or None, system=system, rows=not no_rows, entries=entries, allow_dirty=dirty):
-        out.write(line + "\n")
-        # a column may be named so too: only a line that may report damage is worth the parsing
-        damaged = damaged or ('error":' in line and _reports_damage(json.loads(line)))
+    with DatabaseFile(file) if dirty else ReadOnlyDatabase(file) as database:
+        if isinstance(database, ReadOnlyDatabase):
+            _say_what_was_replayed(database)
+            source: PageSource = database.source
+        else:
+            source = database
+        for line in dump(source, tables or None, system=system, rows=not no_rows, entries=entries):
+            sys.stdout.write(line + "\n")
+            # a column may be named so too: only a line that may report damage is worth the parsing
+            damaged = damaged or ('error":' in line and _reports_damage(json.loads(line)))
     if damaged:
         raise SystemExit(1)
+
+
+def _say_what_was_replayed(database: ReadOnlyDatabase) -> None:
+    if (replayed := database.replayed) is not None:
+        click.echo(
+            f"{database.path.name} is dirty: shown as of its last commit, generations {replayed.first_generation} to "
+            f"{replayed.last_generation} of its logs replayed in temporary files",
+            err=True,
+        )
 
 
 def _reports_damage(line: dict[str, Any]) -> bool:

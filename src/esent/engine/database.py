@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,12 @@ class HeldFile:
         try:
             FileLock(self._guard, shared=not writable)
             self.file = DatabaseFile(path, writable=writable, files=files)
+        except JetError as problem:
+            self._guard.close()
+            if problem.code == codes.JET_errReadVerifyFailure:
+                # recorded: what is a read verify failure to recovery is a corrupted database to whoever attaches it
+                raise jet_error(codes.JET_errDatabaseCorrupted, problem.message) from problem
+            raise
         except BaseException:
             self._guard.close()
             raise
@@ -140,7 +146,8 @@ class AttachedDatabase:
         self.logged = logged and not self.read_only
         self.size_limit = size_limit  # pages; 0: none
         self._header = held.file.header
-        self._header_guard = threading.RLock()
+        self._header_guard = threading.RLock()  # the gate is entered before it is taken
+        self._released = False
         self._ranges = RangeLock()
         self.pinned = LGPOS_MAX  # where the log must be kept from while the database is being created
         self.store = self._open_store()
@@ -288,13 +295,19 @@ class AttachedDatabase:
         """A new generation is about to take records: it may now be in the file, `lowest` is the checkpoint's."""
 
         def change(header: DatabaseHeader) -> None:
-            header.gen_max_committed = header.gen_max_required = generation
-            stamp_created(header, created)
+            if generation > header.gen_max_committed:
+                header.gen_max_committed = header.gen_max_required = generation
+                stamp_created(header, created)
             attached = header.lgpos_attach.generation
             header.gen_min_required = max(header.gen_min_required, min(max(lowest, attached), generation))
             header.gen_min_consistent = max(header.gen_min_consistent, header.gen_min_required)
 
-        self.update_header(change)
+        with self.instance.gate.writing(), self._header_guard:
+            header = self._header
+            if header.is_clean or self._released:  # detached meanwhile
+                return
+            if header.gen_max_committed < generation or header.gen_min_required < lowest:
+                self.update_header(change)
 
     def stamp_lowest(self, lowest: int) -> None:
         """The checkpoint is about to move to generation `lowest`; redo may start there, so the file must not ask for less."""
@@ -308,7 +321,9 @@ class AttachedDatabase:
 
     def release(self) -> None:
         """Close the file and give up the lock."""
-        self._held.close()
+        with self._header_guard:
+            self._released = True
+            self._held.close()
 
     def attach_info(self, position: Lgpos) -> AttachInfo | None:
         """The entry for an attach list as of `position`; None where the database does not belong in it."""
@@ -354,7 +369,18 @@ class Databases:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._attached: dict[int, AttachedDatabase] = {}  # by JET_DBID
-        self.changing = threading.RLock()  # attaches and detaches come one after another
+        self.changing = threading.RLock()  # attaches, detaches and creations come one after another
+        self.unsettled = False  # one of them is between its record and the header that says the same
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Around an attach or a detach; until it is over the checkpoint stays where redo sees the record."""
+        with self._instance.backup.attaching(), self.changing:
+            self.unsettled = True
+            try:
+                yield
+            finally:
+                self.unsettled = False
 
     def all(self) -> list[AttachedDatabase]:
         """Those attached, in the order of their numbers in the log. Takes no lock: asked for also while a log begins."""
@@ -382,7 +408,7 @@ class Databases:
         session.check_owner()
         session.require_no_transaction("attaching a database")
         read_only = bool(grbit & grbits.JET_bitDbReadOnly)
-        with self._instance.backup.attaching(), self.changing:
+        with self._change():
             known = self.find(path)
             if known is not None:
                 if known.read_only and not read_only:
@@ -413,6 +439,8 @@ class Databases:
             held.close()
             raise
         if database.logged:
+            stream = instance.log  # it may have rolled before the database was in the table
+            database.stamp_generation(stream.generation, stream.created, database.header_image().gen_min_required)
             instance.write_checkpoint()
             if instance.parameters.number(params.JET_paramAggressiveLogRollover):
                 instance.roll_log()
@@ -475,7 +503,7 @@ class Databases:
         path = None if name is None else full_path(name)
         session.check_owner()
         session.require_no_transaction("detaching a database")
-        with self._instance.backup.attaching(), self.changing:
+        with self._change():
             if path is None:
                 wanted = self.all()
             else:

@@ -92,7 +92,9 @@ class Instance:
         if self.service_stopped and not closing:
             raise jet_error(codes.JET_errClientRequestToStopJetService, "the service of the instance was stopped")
         if self.unavailable is not None:
-            raise jet_error(codes.JET_errInstanceUnavailable, f"the instance cannot go on: {self.unavailable}")
+            full = self.unavailable.code == codes.JET_errLogDiskFull
+            code = codes.JET_errInstanceUnavailableDueToFatalLogDiskFull if full else codes.JET_errInstanceUnavailable
+            raise jet_error(code, f"the instance cannot go on: {self.unavailable}")
         if self.state is State.TERMINATING or self.state is State.GONE:
             raise jet_error(codes.JET_errTermInProgress, "the instance is terminating")
         if self.state is State.RESTORING:

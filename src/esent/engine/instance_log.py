@@ -41,7 +41,7 @@ class InstanceLog:
         self.failed = False
         self._deep = False  # the checkpoint has to move on
         self._path = checkpoint_path
-        self._guard = threading.RLock()  # of the live checkpoint and its file
+        self._guard = threading.RLock()  # of the live checkpoint and its file; the gate is entered before it is taken
         self._live = Checkpoint(signature=stream.signature, dbms_param=dbms_param)
         stream.attachments = self.attachments
         stream.checkpoint = lambda: self.checkpoint_position
@@ -128,12 +128,14 @@ class InstanceLog:
         return [entry for entry in entries if entry is not None]
 
     def _new_generation(self, generation: int, created: LogTime) -> None:
-        """Before a new generation takes records: the headers, and the checkpoint where the log is deep.
+        """Before a new generation takes records: the headers, and where the log is deep the checkpoint, in this order: a
+        checkpoint file that lies behind the headers only makes recovery longer. Old logs may go when this is done.
 
         Another thread may hold the lock of the instance and wait for this; then the checkpoint moves on a little later.
         """
         position = self._live.position
-        if self.started_at != Lgpos() and self._behind(generation) > self._depth:
+        deep = self.started_at != Lgpos() and self._behind(generation) > self._depth
+        if deep and not self.instance.databases.unsettled:
             self._deep = True
             if self.instance.lock.acquire(blocking=False):
                 try:
@@ -141,7 +143,10 @@ class InstanceLog:
                 finally:
                     self.instance.lock.release()
         self.instance.databases.stamp_generation(generation, created, position.generation)
-        self._move_to(position)
+        if position > self._live.position:
+            with self.instance.gate.writing(), self._guard:
+                self._move_to(position)
+                self.write_checkpoint()
 
     @property
     def _depth(self) -> int:
@@ -153,7 +158,7 @@ class InstanceLog:
 
     def tend(self) -> None:
         """Between two operations, the lock of the instance held: where the log is deep, write old pages and the checkpoint."""
-        if not self._deep or self.instance.gate.closed:
+        if not self._deep or self.instance.gate.closed or self.instance.databases.unsettled:
             return
         self._deep = False
         generation = self.stream.generation

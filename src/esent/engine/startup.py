@@ -196,6 +196,8 @@ def dbms_param(instance: Instance) -> DbmsParam:
 
 
 def recovery_options(instance: Instance, request: InitRequest) -> RecoveryOptions:
+    """What recovery is told. Databases are not kept attached (JET_bitKeepDbAttachedAtEndOfRecovery): they end clean, and the
+    attach that follows finds them so."""
     values = instance.parameters
     alternate = values.text(params.JET_paramAlternateDatabaseRecoveryPath)
     return RecoveryOptions(
@@ -209,7 +211,7 @@ def recovery_options(instance: Instance, request: InitRequest) -> RecoveryOption
         trust_logged_paths=True,
         stop=request.stop,
         stop_time=request.stop_time,
-        grbit=request.grbit,
+        grbit=request.grbit & ~grbits.JET_bitKeepDbAttachedAtEndOfRecovery,
         circular=instance.circular_logging,
         delete_out_of_range_logs=bool(values.number(params.JET_paramDeleteOutOfRangeLogs)),
         callback=request.callback,

@@ -168,7 +168,7 @@ def JetGetInstanceInfo() -> list[JET_INSTANCE_INFO]:
                 hInstanceId=instance.handle,
                 szInstanceName=instance.name,
                 szDatabaseFileName=[str(path) for path in paths],
-                szDatabaseDisplayName=[path.name for path in paths],
+                szDatabaseDisplayName=[str(path) for path in paths],
             )
         )
     return found

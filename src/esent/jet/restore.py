@@ -29,7 +29,8 @@ MOST_ENTRIES = 12
 
 @dataclass(slots=True)
 class _Status:
-    """A status callback: its answers steer the recovery; what it raises ends it, and comes out afterwards."""
+    """A status callback. Its answers to recovery-control events steer the recovery, those to begin, progress and end do not
+    matter; what it raises ends the restore, and comes out afterwards."""
 
     call: JET_PFNSTATUS
     problems: list[BaseException] = field(default_factory=list)
@@ -40,7 +41,7 @@ class _Status:
         except Exception as problem:
             self.problems.append(problem)
             return codes.JET_errCallbackFailed
-        return answer if isinstance(answer, int) else None
+        return answer if isinstance(answer, int) and snp == grbits.JET_snpRecoveryControl else None
 
 
 def _required_path(name: object, what: str) -> str:

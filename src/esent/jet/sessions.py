@@ -89,7 +89,8 @@ def JetPrepareToCommitTransaction(sesid: JET_SESID, pvData: Buffer, grbit: JET_G
 
 def JetSetSessionContext(sesid: JET_SESID, ulContext: int) -> JET_ERR:
     """Bind the session to a context of the caller's choice, so that threads can use it in turn within a transaction."""
-    with session_call(sesid) as session:
+    session = resolve_session(sesid)
+    with session.instance.call():
         session.set_context(ulContext)
     return 0
 

@@ -19,6 +19,8 @@ is not what its lengths say, is a `JetError`, and the page stays as it was.
 
 from __future__ import annotations
 
+import struct
+
 try:
     import cython
 except ImportError:
@@ -40,12 +42,13 @@ PAGE_INDEX = 0x40
 PAGE_LONG_VALUE = 0x80
 PAGE_NON_UNIQUE = 0x400
 PAGE_NEW_RECORD_FORMAT = 0x800
-PAGE_NEW_CHECKSUM = 0x2000
 PAGE_SCRUBBED = 0x4000
 PAGE_FLUSH_TYPE = 0x18000
 PAGE_PRE_INIT = 0x20000
 
 PAGE_SIZES = (2048, 4096, 8192, 16384, 32768)
+_ONE_SIZE = struct.Struct("<H")
+_TWO_SIZES = struct.Struct("<HH")
 MIN_PREFIX = 3  # a shared prefix of one or two bytes would not pay for its length word
 
 
@@ -67,13 +70,15 @@ def _put16(data: bytearray, offset: cython.Py_ssize_t, value: cython.int) -> cyt
     return 0
 
 
+@cython.boundscheck(False)
+@cython.wraparound(False)
 def common_prefix(first: bytes, second: bytes) -> int:
     """Number of leading bytes two keys share."""
     end: cython.Py_ssize_t = min(len(first), len(second))
     i: cython.Py_ssize_t = 0
-    if first[:end] == second[:end]:
+    if not cython.compiled and first[:end] == second[:end]:
         return end
-    while first[i] == second[i]:
+    while i < end and first[i] == second[i]:
         i += 1
     return i
 
@@ -314,15 +319,21 @@ class MutablePage:
         cut: cython.Py_ssize_t = start + (_get16(self.data, start - 2) & 0x1FFF)
         return flags, prefix, bytes(self.data[start:cut]), bytes(self.data[cut:end])
 
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
     def nodes(self, first: int = 0, last: int | None = None) -> list[tuple[int, bytes, bytes]]:
         """(flags without "compressed", complete key, data) of the lines first..last (exclusive)."""
         found: list[tuple[int, bytes, bytes]] = []
-        head = self.external_header() if self.tag_count else b""
-        i: cython.Py_ssize_t
+        image: bytes = bytes(self.data)
+        head: bytes = self.external_header()
+        line: cython.Py_ssize_t
         stop: cython.Py_ssize_t = self.line_count if last is None else last
-        for i in range(first, stop):
-            flags, prefix, suffix, data = self.raw_node(i)
-            found.append((flags & 3, head[:prefix] + suffix if prefix else suffix, data))
+        begin: cython.Py_ssize_t = first
+        for line in range(begin, stop):
+            _, _, end, flags, prefix, start = self._line(line)
+            cut: cython.Py_ssize_t = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
+            key = head[:prefix] + image[start:cut] if prefix else image[start:cut]
+            found.append((flags & 3, key, image[cut:end]))
         return found
 
     # space
@@ -500,15 +511,47 @@ class MutablePage:
 
     def fill(self, nodes: list[tuple[int, bytes, bytes]], header: bytes) -> None:
         """Give the page other content: `header` in tag 0 and (flags, complete key, data) nodes, compressed against it."""
-        saved = bytes(self.data)
-        try:
-            self.clear()
-            self._replace_tag(0, header, 0)
-            for line, (flags, key, data) in enumerate(nodes):
-                self.insert_key(line, key, data, flags)
-        except Exception:
-            self.data[:] = saved
-            raise
+        prefix: bytes = b"" if self.flags & PAGE_ROOT else header
+        large: cython.bint = self._large
+        parts: list[bytes] = [header]
+        tags: list[int] = [0, len(header)]  # in the order of the page, which is that of the lines backwards
+        top: cython.Py_ssize_t = len(header)
+        size: cython.Py_ssize_t
+        shared: cython.Py_ssize_t
+        bits: cython.int
+        for flags, key, data in nodes:
+            shared = common_prefix(prefix, key) if prefix else 0
+            if shared < MIN_PREFIX:
+                shared = 0
+            if len(key) - shared > 0x1FFF:
+                raise self._refused(f"a key of {len(key)} bytes")
+            bits = (flags & 3) << 13
+            if shared:
+                bits |= 4 << 13
+                head = _TWO_SIZES.pack(shared | (bits if large else 0), len(key) - shared)
+                size = 4 + len(key) - shared + len(data)
+                parts += (head, key[shared:], data)
+            else:
+                head = _ONE_SIZE.pack(len(key) | (bits if large else 0))
+                size = 2 + len(key) + len(data)
+                parts += (head, key, data)
+            if top + size > self._compact_mask:
+                raise self._refused(f"{len(nodes)} nodes do not fit on a page")
+            tags += (top | (0 if large else bits), size)
+            top += size
+        count: cython.Py_ssize_t = len(nodes) + 1
+        area: cython.Py_ssize_t = self.page_size - self._header
+        if top + 4 * count > area:
+            raise self._refused(f"{len(nodes)} nodes of together {top} bytes do not fit on a page")
+        tags.reverse()
+        self.data[self._header : self._header + top] = b"".join(parts)
+        words = struct.pack(f"<{2 * count}H", *tags)
+        self.data[self.page_size - 4 * count :] = words
+        reserved: cython.int = _get16(self.data, 34) & 0x7000
+        _put16(self.data, 28, area - top - 4 * count)
+        _put16(self.data, 30, 0)
+        _put16(self.data, 32, top)
+        _put16(self.data, 34, count | (0x1000 if reserved else 0))
 
     def clear(self) -> None:
         """Remove all nodes and the content of the external header; header fields stay."""

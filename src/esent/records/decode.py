@@ -150,6 +150,7 @@ class RecordPlan:
 
     `large_pages`: pages above 8 KB, where tagged values always have a header byte.
     `derived`: the table is derived from a template, whose tagged columns are numbered apart and marked with a bit.
+    As the cells belong to the plan, it is for one thread at a time.
     """
 
     columns: list[Column] = cython.declare(list, visibility="readonly")

@@ -37,17 +37,9 @@ from esent.records.columns import FIXED_LAST, INHERENT_SIZE, TEXT_TYPES, VARIABL
 COLUMN_MOST = 255
 LONG_VALUE_MOST = 0x7FFFFFFF
 
-_INTEGERS = {
-    Coltyp.UNSIGNED_BYTE: False,
-    Coltyp.SHORT: True,
-    Coltyp.LONG: True,
-    Coltyp.CURRENCY: True,
-    Coltyp.UNSIGNED_LONG: False,
-    Coltyp.LONG_LONG: True,
-    Coltyp.UNSIGNED_SHORT: False,
-    Coltyp.UNSIGNED_LONG_LONG: False,
-}
-_FLOATING = {Coltyp.IEEE_SINGLE: "<f", Coltyp.IEEE_DOUBLE: "<d", Coltyp.DATE_TIME: "<d"}
+_SIGNED = frozenset({Coltyp.SHORT, Coltyp.LONG, Coltyp.CURRENCY, Coltyp.LONG_LONG})
+_UNSIGNED = frozenset({Coltyp.UNSIGNED_BYTE, Coltyp.UNSIGNED_LONG, Coltyp.UNSIGNED_SHORT, Coltyp.UNSIGNED_LONG_LONG})
+_FLOATING: dict[int, str] = {Coltyp.IEEE_SINGLE: "<f", Coltyp.IEEE_DOUBLE: "<d", Coltyp.DATE_TIME: "<d"}
 _DAY_ZERO = datetime.datetime(1899, 12, 30)
 
 _LONG = 0x01
@@ -261,10 +253,9 @@ def value_bytes(coltyp: int, code_page: int, value: Any) -> bytes:
     try:
         if coltyp == Coltyp.BIT and isinstance(value, int):
             return b"\xff" if value else b"\0"
-        signed = _INTEGERS.get(Coltyp(coltyp))
-        if signed is not None and isinstance(value, int):
-            return value.to_bytes(INHERENT_SIZE[Coltyp(coltyp)], "little", signed=signed)
-        form = _FLOATING.get(Coltyp(coltyp))
+        if isinstance(value, int) and (coltyp in _SIGNED or coltyp in _UNSIGNED):
+            return value.to_bytes(INHERENT_SIZE[coltyp], "little", signed=coltyp in _SIGNED)
+        form = _FLOATING.get(coltyp)
         if form is not None:
             if isinstance(value, datetime.datetime) and coltyp == Coltyp.DATE_TIME:
                 value = ole_date(value)

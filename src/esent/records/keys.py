@@ -347,6 +347,23 @@ def _tuples(limits: TupleLimits, segment: Segment, value: bytes) -> Iterator[byt
         yield value[offset * width : min(offset + limits.longest, length) * width]
 
 
+@cython.cfunc
+def _admitted(flags: int, nulls: int, cut: bool) -> bool:
+    """Whether a key with these NULLs goes into the index."""
+    if nulls:
+        if flags & NO_NULL_SEGMENT:
+            raise jet_error(codes.JET_errNullKeyDisallowed, "building a key of an index that allows no NULL")
+        if nulls == NULLS_ALL and not flags & ALLOW_ALL_NULLS:
+            return False
+        if nulls == NULLS_FIRST and not flags & ALLOW_FIRST_NULL:
+            return False
+        if nulls == NULLS_SOME and not flags & ALLOW_SOME_NULLS:
+            return False
+    if cut and flags & DISALLOW_TRUNCATION:
+        raise jet_error(codes.JET_errKeyTruncated, "building a key of an index that allows no cut keys")
+    return True
+
+
 def record_keys(definition: KeyDefinition, instances: Callable[[int], Sequence[bytes]]) -> list[bytes]:
     """The distinct keys a record has in an index, in the order they arise; none where the index leaves the record out.
 
@@ -356,9 +373,11 @@ def record_keys(definition: KeyDefinition, instances: Callable[[int], Sequence[b
     for column, must_be_null in definition.conditions:
         if bool(instances(column)) == must_be_null:
             return []
-    flags = definition.flags
-    keys: dict[bytes, None] = {}
     found = [instances(segment.column) for segment in definition.segments]
+    if definition.tuples is None and not definition.flags & MULTI_VALUED:
+        key, nulls, cut = build_key(definition, [values[0] if values else None for values in found])
+        return [key] if _admitted(definition.flags, nulls, cut) else []
+    keys: dict[bytes, bool] = {}
     for row in _sequences(definition, found):
         rows: Iterator[list[bytes | None]] = iter((row,))
         if definition.tuples is not None:
@@ -366,18 +385,8 @@ def record_keys(definition: KeyDefinition, instances: Callable[[int], Sequence[b
             if text is None:
                 continue
             rows = ([piece, *row[1:]] for piece in _tuples(definition.tuples, definition.segments[0], text))
-        for values in rows:
-            key, nulls, cut = build_key(definition, values)
-            if nulls:
-                if flags & NO_NULL_SEGMENT:
-                    raise jet_error(codes.JET_errNullKeyDisallowed, "building a key of an index that allows no NULL")
-                if nulls == NULLS_ALL and not flags & ALLOW_ALL_NULLS:
-                    continue
-                if nulls == NULLS_FIRST and not flags & ALLOW_FIRST_NULL:
-                    continue
-                if nulls == NULLS_SOME and not flags & ALLOW_SOME_NULLS:
-                    continue
-            if cut and flags & DISALLOW_TRUNCATION:
-                raise jet_error(codes.JET_errKeyTruncated, "building a key of an index that allows no cut keys")
-            keys[key] = None
+        for sequence in rows:
+            key, nulls, cut = build_key(definition, sequence)
+            if _admitted(definition.flags, nulls, cut):
+                keys[key] = True
     return list(keys)

@@ -22,12 +22,11 @@ from esent.pages.database_file import DatabaseFile
 from esent.pages.header import FIRST_DBTIME, HEADER_PAGES, DatabaseHeader, DatabaseState
 from esent.pages.primitives import LGPOS_MIN, BackupInfo, Lgpos, LogTime, Signature
 from esent.recovery.backup_copy import merge_trailer
-from esent.recovery.cache import RecoveredDatabase
+from esent.recovery.cache import DBTIME_LIMIT, RecoveredDatabase
 from esent.recovery.options import MAP_FAIL_WHEN_MISSING, MAP_IGNORE_WHEN_MISSING, MAP_OVERWRITE_ON_CREATE, RecoveryOptions
 from esent.recovery.paths import PathResolver
 
 _FIRST_SIZE = 30  # pages a new database has until its first ExtendDB
-_PRE_REDO_FORMAT = (0x620, 160, 0)
 _RECOVERABLE = (DatabaseState.DIRTY_SHUTDOWN, DatabaseState.CLEAN_SHUTDOWN, DatabaseState.DIRTY_AND_PATCHED_SHUTDOWN)
 _MISSING = frozenset({codes.JET_errFileNotFound, codes.JET_errInvalidPath})
 
@@ -241,6 +240,8 @@ class Attachments:
         db.future = header.gen_max_required >= at.generation
         db.dbtime = max(db.dbtime, header.dbtime_dirtied)
         db.objid = max(db.objid, header.objid_last)
+        if db.dbtime >= DBTIME_LIMIT:
+            raise jet_error(codes.JET_errDbTimeCorrupted, f"a database of dbtime {db.dbtime}", file=file.path)
         self.databases[logged.dbid] = db
         self._enter(Attachment(logged.dbid, logged.path, Standing.NOW, path=file.path))
 
@@ -367,6 +368,19 @@ class Attachments:
         if db is not None:
             self.finished.append(db.file.path)
         return db
+
+    def notes(self) -> list[str]:
+        """A sentence for each database that did not take part, and for each whose pages had to be corrected."""
+        left_out = [
+            f"{entry.path or entry.logged_path} took no part: {entry.reason}"
+            for entry in self.entries.values()
+            if entry.standing is not Standing.NOW
+        ]
+        return left_out + [
+            f"{db.file.path}: a wrong bit was corrected in {len(db.file.corrections)} pages"
+            for db in self.databases.values()
+            if db.file.corrections
+        ]
 
     def drop_half_created(self) -> None:
         """A creation that never finished left nothing of use: the file goes."""

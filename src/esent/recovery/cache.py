@@ -12,10 +12,10 @@ from typing import Protocol
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.pages.cache import CachedPage
-from esent.pages.database_file import DatabaseFile
+from esent.pages.database_file import PGNO_MAX, DatabaseFile
 from esent.pages.edit import PAGE_FLUSH_TYPE, PAGE_SCRUBBED
 from esent.pages.header import DatabaseState
-from esent.pages.primitives import LGPOS_MIN, Lgpos, Signature
+from esent.pages.primitives import LGPOS_MIN, Signature
 
 DBTIME_LIMIT = 1 << 62
 _ABSENT = frozenset({codes.JET_errPageNotInitialized, codes.JET_errFileIOBeyondEOF})
@@ -106,7 +106,7 @@ class RecoveredDatabase:
 
     def needs_new(self, pgno: int, dbtime: int) -> bool:
         """Whether a page that a record takes into use must be made: always, unless the file may already have it."""
-        if pgno < 1 or pgno > self.file.page_count:
+        if not 1 <= pgno <= PGNO_MAX or (not self.future and pgno > self.file.page_count):
             raise jet_error(codes.JET_errFileIOBeyondEOF, "the log uses a page behind the end", file=self.file.path, page=pgno)
         if not self.future:
             return True
@@ -190,10 +190,6 @@ class RecoveredDatabase:
     def is_new(self) -> bool:
         """Whether its creation has not finished."""
         return self.header.dbstate == DatabaseState.JUST_CREATED
-
-    def applies(self, lgpos: Lgpos) -> bool:
-        """Whether a record at `lgpos` was logged for the file as it is attached now."""
-        return lgpos > self.attach
 
     def evict(self, keep: int) -> None:
         """Drop clean pages, oldest first, until `keep` are left."""

@@ -40,8 +40,9 @@ def hard_recover(
 
     The logs `generation_low` to `generation_high` in `backup_log_path` are required (None: all that are there); those
     behind them are taken from `roll_forward` and `options.log_path`, as far as they connect. The stream goes on in
-    `options.log_path`. Raises JET_errFileNotFound, JET_errRequiredLogFilesMissing, JET_errBadPatchPage,
-    JET_errDatabasePatchFileMismatch, JET_errRestoreOfNonBackupDatabase, JET_errLogCorruptDuringHardRestore, and others.
+    `options.log_path`, unless the caller asked to stop somewhere: then it ends with JET_errRecoveredWithoutUndo. Raises
+    JET_errFileNotFound, JET_errRequiredLogFilesMissing, JET_errBadPatchPage, JET_errDatabasePatchFileMismatch,
+    JET_errRestoreOfNonBackupDatabase, JET_errLogCorruptDuringHardRestore, and others. Then the copies must be made anew.
     """
     files = options.files
     events = Events(options.callback)
@@ -51,6 +52,10 @@ def hard_recover(
     last, current = _roll_forward(paths, headers[high], options, backup_log_path, roll_forward)
     _check_databases(options, signature, files)
     start = Lgpos(low, headers[low].header_segments, 0)
+
+    if options.stop is not None and options.stop < start:
+        what = f"recovery was to stop at {options.stop}, before the logs of the backup"
+        raise jet_error(codes.JET_errRequiredLogFilesMissing, what, file=backup_log_path)
 
     attachments = Attachments(options, signature, page_size, hard=True)
     writeback = WriteBack()
@@ -62,14 +67,13 @@ def hard_recover(
         writeback.generation = low
         attachments.start(headers[low].attachments, start)
         replayed = replayer.run(paths, start, target, current=current, hard_until=high)
-        result = RecoveryResult(
-            True, 0, low, replayed.last_generation, records=redo.records, log_bytes=replayer.bytes, notes=[]
-        )
+        result = RecoveryResult(True, 0, low, replayed.last_generation, records=redo.records, log_bytes=replayer.bytes)
         check_generations(options, redo, replayed, result)
         redo.verify_maps()
         attachments.check_mismatch()
-        if options.grbit & grbits.JET_bitRecoveryWithoutUndo:
+        if replayed.stopped or options.stop is not None or options.grbit & grbits.JET_bitRecoveryWithoutUndo:
             flush_without_undo(options, redo, events, result)
+        result.notes = replayer.notes + attachments.notes()
         logs = LogSet.scan(options.log_path, options.base, files)
         logs.extension = paths[low].suffix.lower()
         finish_with_undo(options, logs, redo, events, result, start, None, hard=True, previous=paths[replayed.last_generation])
@@ -124,9 +128,9 @@ def _roll_forward(
     files = options.files
     newest = last
     current: Path | None = None
-    seen: set[Path] = {backup}
+    seen: set[Path] = set()
     for folder in (*folders, options.log_path):
-        if folder in seen or not files.is_directory(folder):
+        if folder in seen or not files.is_directory(folder) or (folder == backup and folder != options.log_path):
             continue
         seen.add(folder)
         logs = LogSet.scan(folder, options.base, files)
@@ -147,6 +151,9 @@ def _roll_forward(
             newest = header
             paths[newest.generation] = path
             current = path if path == logs.current else None
+        if own and logs.current is not None and logs.current not in paths.values():
+            what = "the current log is older than the backup, or not of its kind"
+            raise jet_error(codes.JET_errExistingLogFileIsNotContiguous, what, file=logs.current)
     return newest.generation, current
 
 

@@ -99,7 +99,7 @@ class Replayer:
         self.signature = signature
         self.page_size = page_size
         self.bytes = 0
-        self._last: LogFile | None = None
+        self.notes: list[str] = []
 
     def run(self, paths: dict[int, Path], start: Lgpos, last: int, *, current: Path | None, hard_until: int = -1) -> Replayed:
         """Replay from `start` to generation `last`.
@@ -119,12 +119,12 @@ class Replayer:
                     )
                 log = self._open(generation, path, current, previous, checksum)
             except JetError as problem:
+                if previous is None:
+                    raise
                 self._judge(generation, problem, hard_until)
-                assert previous is not None
                 return Replayed(generation - 1, previous, truncated_at=generation)
             with log:
-                if log.end.damage is not None and self._may_truncate(generation):
-                    assert previous is not None
+                if log.end.damage is not None and previous is not None and self._may_truncate(generation):
                     return Replayed(generation - 1, previous, truncated_at=generation)
                 if self._after_stop_time(log.header):
                     return Replayed(generation - 1, previous or log.header, stopped=True)
@@ -197,6 +197,10 @@ class Replayer:
                 raise self._hard_code(generation, hard_until, problem.message, log.path) from problem
             raise
         self.bytes += max(0, log.end.last) * log.header.segment_size
+        if log.end.repaired:
+            self.notes.append(f"generation {generation}: a wrong bit was corrected in {len(log.end.repaired)} segments")
+        if log.end.torn is not None:
+            self.notes.append(f"generation {generation}: the last write was torn, its segment was read from the shadow")
         if log.end.damage is not None and not stopped:
             what = f"{log.end.damage.value}, generation {generation}"
             damage = jet_error(

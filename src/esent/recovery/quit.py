@@ -144,6 +144,7 @@ def finish_with_undo(
         events.control(grbits.JET_sntBeginUndo)
         undo.run()
         result.transactions_rolled_back = undo.rolled_back
+        result.pages_written = redo.pages_written
         for db in redo.databases.values():
             fit_size(db)
             writeback.flush(db)
@@ -157,11 +158,12 @@ def finish_with_undo(
             for db in databases:
                 writeback.raise_required(db)
                 _begin_range(db, end.generation)
+                result.pages_written += db.pages_written
         else:
             mark = undo.shut_down_mark()
             for db in databases:
-                result.pages_written += db.pages_written
                 close_clean(db, writeback, mark, hard=hard)
+                result.pages_written += db.pages_written
                 attachments.drop(db.dbid)
             kept = []
             log.fill_segment()

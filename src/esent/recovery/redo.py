@@ -38,7 +38,7 @@ from esent.log.records import (
     decode_sized,
 )
 from esent.pages.header import DatabaseState
-from esent.pages.primitives import LGPOS_MAX, LGPOS_MIN, BackupInfo, Lgpos, LogTime
+from esent.pages.primitives import LGPOS_MIN, BackupInfo, Lgpos, LogTime
 from esent.recovery import redo_nodes, redo_trees
 from esent.recovery.attachments import Attachments
 from esent.recovery.cache import DBTIME_LIMIT, RecoveredDatabase
@@ -85,6 +85,7 @@ _PAGE_HANDLERS: dict[int, Callable[[RecoveredDatabase, SessionTable, Session, in
     **redo_trees.HANDLERS,
 }
 _MACRO_ONLY = frozenset({kinds.SPLIT2, kinds.MERGE2, kinds.PAGE_MOVE})
+_PAGE_KINDS = frozenset({*_PAGE_HANDLERS, *_MACRO_ONLY})
 _TOO_OLD = frozenset({kinds.CONVERT_FDP, kinds.SPLIT, kinds.MERGE})
 
 
@@ -98,12 +99,11 @@ class Redo:
         self.sessions = SessionTable(options.version_store_bytes)
         self.writeback = writeback
         self.records = 0
+        self.pages_written = 0  # of databases that were closed on the way
         self.generation = 0
         self.created = LogTime()
         self.shutdown_mark = LGPOS_MIN  # of the clean end that is under way, or has just been reached
         self.ended = False  # the last record ended everything
-        self.undo_begun = LGPOS_MIN
-        self.last_position = LGPOS_MIN
         self._skip_before_required = bool(options.grbit & grbits.JET_bitReplayIgnoreLogRecordsBeforeMinRequiredLog)
         self._system: dict[int, Callable[[Lgpos, Any], None]] = {
             kinds.BEGIN: self._begin,
@@ -167,7 +167,6 @@ class Redo:
         entering: Callable[[int], None] | None = None,
     ) -> bool:
         """Apply the records of one log from `start` to before `stop`; True if `stop` was reached."""
-        limit = LGPOS_MAX if stop is None else stop
         generation = log.generation
         at_start = start is not None and start.generation == generation
         segment = start.isec if at_start and start is not None else log.header.header_segments
@@ -177,23 +176,23 @@ class Redo:
             for isec, ib, kind, data, offset, size in batch:
                 if kind in _WITHOUT_EFFECT:
                     continue
-                at = Lgpos(generation, isec, ib)
-                if at >= limit:
+                if stop is not None and (generation, isec, ib) >= stop:
                     return True
-                self.apply(at, decode_sized(data, offset, size))
+                record = decode_sized(data, offset, size)
+                if kind in _PAGE_KINDS:
+                    self.records += 1
+                    self._page_record((generation, isec, ib), record)
+                else:
+                    self.apply(Lgpos(generation, isec, ib), record)
             for db in self.databases.values():
                 if len(db.pages) > db.trim_at:
                     self.writeback.trim(db)
         return False
 
     def apply(self, at: Lgpos, record: Record) -> None:
-        """One record. Raises the errors of `reference` 5.2 and 7.4, and JET_errLogOperationInconsistentWithDatabase."""
+        """One record that is no change of pages. Raises the errors of `reference` 7.4, and those of the macro it completes."""
         kind = record.kind
         self.records += 1
-        self.last_position = at
-        if kind in _PAGE_HANDLERS or kind in _MACRO_ONLY:
-            self._page_record(at, record)
-            return
         handler = self._system.get(kind)
         if handler is None:
             if kind in _TOO_OLD:
@@ -214,7 +213,8 @@ class Redo:
             return None
         return db
 
-    def _page_record(self, at: Lgpos, record: Any) -> None:
+    def _page_record(self, at: tuple[int, int, int], record: Any) -> None:
+        """A change of pages. Raises the errors of `reference` 5.2, and JET_errLogOperationInconsistentWithDatabase."""
         db = self.databases.get(record.dbid)
         self.ended = False
         if db is None:
@@ -226,10 +226,10 @@ class Redo:
             db.dbtime = dbtime
         if record.objid_fdp > db.objid:
             db.objid = record.objid_fdp
-        if self._database(record.dbid, at) is None:
+        if at <= db.attach or (self._skip_before_required and at[0] < db.header.gen_min_required):
             return
-        session = self.sessions.get(record.procid)
-        if not session.started:
+        session = self.sessions.sessions.get(record.procid)
+        if session is None or not session.started:
             return
         if session.macros:
             macro = session.macros.get(dbtime)
@@ -241,10 +241,10 @@ class Redo:
         _PAGE_HANDLERS[record.kind](db, self.sessions, session, self.generation, record)
 
     @staticmethod
-    def _queue(macro: list[tuple[Lgpos, Record]], at: Lgpos, record: Record) -> None:
+    def _queue(macro: list[Record], at: tuple[int, int, int], record: Record) -> None:
         if len(macro) >= MACRO_RECORD_LIMIT:
             raise jet_error(codes.JET_errLogCorrupted, f"a macro operation of more than {MACRO_RECORD_LIMIT} records at {at}")
-        macro.append((at, record))
+        macro.append(record)
 
     def _new_page(self, at: Lgpos, record: NewPage) -> None:
         db = self._database(record.dbid, at)
@@ -328,16 +328,16 @@ class Redo:
         splits: list[Split2] = []
         merges: list[Merge2] = []
         others: list[Record] = []
-        for _, member in macro:
+        for member in macro:
             if isinstance(member, Split2):
                 splits.append(member)
             elif isinstance(member, Merge2):
                 merges.append(member)
             elif not isinstance(member, RootPageMove):
                 others.append(member)
-        first: Any = macro[0][1]
+        first: Any = macro[0]
         db = self.databases.get(first.dbid)
-        if db is None or any(getattr(member, "dbid", first.dbid) != first.dbid for _, member in macro):
+        if db is None or any(getattr(member, "dbid", first.dbid) != first.dbid for member in macro):
             return
         if splits:
             operations = [member for member in others if isinstance(member, NodeRecord)]
@@ -379,6 +379,7 @@ class Redo:
         if db.future and self.generation >= db.header.gen_max_required:
             db.verify_maps()
         close_clean(db, self.writeback, at, hard=self.attachments.hard)
+        self.pages_written += db.pages_written
 
     def _re_attach(self, at: Lgpos, record: ReAttach) -> None:
         db = self._database(record.dbid, at)
@@ -451,7 +452,6 @@ class Redo:
         self.shutdown_mark = at
 
     def _recovery_undo(self, at: Lgpos, record: Record) -> None:
-        self.undo_begun = at
         for session in self.sessions.sessions.values():
             session.macros.clear()
 

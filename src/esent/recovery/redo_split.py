@@ -126,11 +126,11 @@ def _redo_level(db: RedoPages, sessions: SessionTable, session: Session, generat
     record = level.record
     vertical = record.split_type == kinds.SPLIT_VERTICAL
     leaf = level.child is None
-    image = image_of(record, db)
-    if image is None and not _only_the_new_node_moves(record):
+    if not record.image and not _only_the_new_node_moves(record):
         raise _missing_image(record)
     source = db.for_redo(record.pgno, record.dbtime, record.dbtime_before)
     needs_new = db.needs_new(record.pgno_new, record.dbtime)
+    image = image_of(record, db) if needs_new and source is None else None
     right = None
     if leaf and not vertical and record.pgno_right:
         right = db.for_redo(record.pgno_right, record.dbtime, record.dbtime_right_before)

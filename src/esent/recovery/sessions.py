@@ -49,7 +49,7 @@ class Session:
     lgpos_start: Lgpos = LGPOS_MIN
     levels: list[dict[int, Version]] = field(default_factory=list)
     deferred: dict[int, int] = field(default_factory=dict)
-    macros: dict[int, list[tuple[Lgpos, Record]]] = field(default_factory=dict)
+    macros: dict[int, list[Record]] = field(default_factory=dict)
 
     def begin(self, level_from: int, count: int) -> None:
         self.level = level_from + count

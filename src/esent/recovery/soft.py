@@ -81,7 +81,7 @@ def soft_recover(options: RecoveryOptions) -> RecoveryResult:
             events.open_log(last, log.path)
             return RecoveryResult(last_generation=last)
     if options.delete_out_of_range_logs and not options.grbit & grbits.JET_bitReplayIgnoreLostLogs:
-        _delete_out_of_range(logs, paths, files)
+        _delete_out_of_range(logs, paths)
     events.control(grbits.JET_sntOpenCheckpoint, path=options.checkpoint_path / logs.checkpoint_name)
     events.open_log(last, paths[last])
     start = _choose_start(options, logs, paths, checkpoint)
@@ -101,15 +101,17 @@ def soft_recover(options: RecoveryOptions) -> RecoveryResult:
             True, 0, start.position.generation, replayed.last_generation, records=redo.records, log_bytes=replayer.bytes
         )
         without_undo = options.stop is not None or replayed.stopped or options.grbit & grbits.JET_bitRecoveryWithoutUndo
-        if replayed.truncated_at:
-            _give_up_logs(paths, logs, replayed.truncated_at, files)
-            result.warning = codes.JET_wrnCommittedLogFilesRemoved
         if not without_undo or not replayed.stopped:
             check_generations(options, redo, replayed, result)
         redo.verify_maps()
         attachments.check_mismatch_unless_clean(redo.shutdown_mark != LGPOS_MIN or redo.ended)
         if without_undo:
             flush_without_undo(options, redo, events, result)
+        result.notes = replayer.notes + attachments.notes()
+        if replayed.truncated_at:
+            result.notes.append(f"the logs from generation {replayed.truncated_at} on were given up")
+            _give_up_logs(paths, logs, replayed.truncated_at)
+            result.warning = codes.JET_wrnCommittedLogFilesRemoved
         finish_with_undo(options, logs, redo, events, result, start.position, checkpoint, hard=False)
         return result
     finally:
@@ -137,7 +139,7 @@ def _accept_missing_current(options: RecoveryOptions, logs: LogSet, events: Even
         raise jet_error(verdict, "the current log is missing", file=path)
 
 
-def _delete_out_of_range(logs: LogSet, paths: dict[int, Path], files: object) -> None:
+def _delete_out_of_range(logs: LogSet, paths: dict[int, Path]) -> None:
     """Remove archives that no chain of generations connects to the current log."""
     if logs.current_header is None:
         return
@@ -158,10 +160,8 @@ def _choose_start(options: RecoveryOptions, logs: LogSet, paths: dict[int, Path]
         return _start_of_log(options, paths, min(paths))
     generation = checkpoint.position.generation
     if generation not in paths:
-        if generation < min(paths) or generation <= max(paths):
-            what = f"the checkpoint lies in generation {generation}, which is missing"
-            raise jet_error(codes.JET_errMissingLogFile, what, file=options.log_path)
-        return _start_of_log(options, paths, min(paths))
+        what = f"the checkpoint lies in generation {generation}, which is missing"
+        raise jet_error(codes.JET_errMissingLogFile, what, file=options.log_path)
     with LogFile(paths[generation], files=options.files) as log:
         if log.header.version.has_checkpoint_list and checkpoint.has_attachments:
             return _Start(checkpoint.position, checkpoint.attachments)
@@ -183,7 +183,7 @@ def _inferred_generation(options: RecoveryOptions) -> int:
     return min((generation for generation in needed if generation), default=0)
 
 
-def _give_up_logs(paths: dict[int, Path], logs: LogSet, first: int, files: object) -> None:
+def _give_up_logs(paths: dict[int, Path], logs: LogSet, first: int) -> None:
     """Remove the generations from `first` on; the stream goes on with a new log of that number."""
     for generation in [number for number in paths if number >= first]:
         logs.files.remove(paths.pop(generation))

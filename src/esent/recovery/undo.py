@@ -58,11 +58,11 @@ class Undo:
                 db = self.redo.databases.get(version.dbid)
                 if db is not None:
                     self._undo(session, db, version)
+                    if len(db.pages) > db.trim_at:
+                        self.redo.writeback.trim(db)
                 self.redo.sessions.undone(session, version.rceid)
             self.log.append(Rollback(session.procid, 1))
             self.redo.sessions.rollback(session, 1)
-            for db in self.redo.databases.values():
-                self.redo.writeback.trim(db)
 
     def _undo(self, session: Session, db: RecoveredDatabase, version: Version) -> None:
         page, line = self._find(db, version)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import struct
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from esent.catalog.rows import (
     Row,
     catalog_record,
     key_definition,
+    locale_key,
     locales_nodes,
     name_index_key,
     objids_node,
@@ -60,6 +62,7 @@ from esent.pages.header import (
 )
 from esent.pages.page import PAGE_INDEX, PAGE_LONG_VALUE, PAGE_NON_UNIQUE_KEYS
 from esent.pages.primitives import LogTime, Signature
+from esent.records.collation import SORT_ID, SORT_VERSION, ascii_sort_key
 from esent.records.keys import KeyDefinition, record_keys
 from esent.tools.build_rows import LONG_VALUE_CHUNK, LongValueWriter, RowEncoder
 from esent.tools.build_schema import ColumnSpec, IndexSpec, TableSpec, define_table
@@ -166,7 +169,7 @@ class _Builder:
             index.objid = self.next_objid()
             below = self._child(tree, index.objid, flags, index.density)
             index.root = below.space.root
-            indexes.append((index, key_definition(table, index), below, []))
+            indexes.append((index, key_definition(table, index, ascii_sort_key), below, []))
         long_tree: list[_Tree] = []
 
         def make_long_tree() -> BulkTree:
@@ -215,7 +218,7 @@ class _Builder:
     ) -> None:
         """Store the rows; entries of the secondary indexes are collected."""
         primary = table.primary_index
-        key_of = key_definition(table, primary) if primary is not None else None
+        key_of = key_definition(table, primary, ascii_sort_key) if primary is not None else None
         encoder = RowEncoder(table, self.output.page_size, writer, primary.key_most if primary is not None else 4)
         instances = encoder.instances
         kept: list[tuple[bytes, bytes]] = []
@@ -253,7 +256,7 @@ class _Builder:
         self._add(roots, sorted((root_objects_key(row), key) for key, row in tables))
         self._add(shadow, records)
         self._add(objids, sorted(objids_node(*entry, small_page=small) for entry in self._objids(rows)))
-        self._add(locales, locales_nodes({}, small_page=small))
+        self._add(locales, locales_nodes(self._locales(), small_page=small))
         for tree in (name, roots, catalog, shadow, objids, locales):
             tree.complete(output)
         used = self.space.next - 1
@@ -278,6 +281,11 @@ class _Builder:
             kind, objid, table = row["Type"], row["Id"], row["ObjidTable"]
             if kind in (ObjectType.TABLE, ObjectType.LONG_VALUE) or (kind == ObjectType.INDEX and objid != table):
                 yield objid, table, kind
+
+    def _locales(self) -> dict[str, int]:
+        """How many indexes depend on each sort order."""
+        count = Counter(index.locale for table in self.tables for index in table.indexes if index.is_localized)
+        return {locale_key(locale, str(SORT_ID), SORT_VERSION): number for locale, number in count.items()}
 
 
 def _header(page_size: int, version: tuple[int, int, int], dbtime: int, last_objid: int) -> DatabaseHeader:
@@ -312,6 +320,9 @@ def build_database(
     A row maps column names to values: None, bytes, a Python value of the column's type, or a list of these in a multi-valued
     column. A table with a primary index is sorted by it unless its rows come `in_order`; one without keeps their order. Rows
     of one table and the entries of its secondary indexes are kept in memory.
+
+    Keys of Unicode text are made of printable ASCII only; another character in an index is refused with
+    JET_errUnicodeNormalizationNotSupported, as the weights of the others are not verified.
 
     `pages` is the least size, `version` the format (major, update, minor) to stamp. JET_errDatabaseDuplicate: the file is
     there and `overwrite` is not set. JET_errKeyDuplicate, JET_errRecordTooBig, JET_errNullInvalid and the like for rows;

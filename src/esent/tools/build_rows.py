@@ -95,8 +95,10 @@ class RowEncoder:
         """
         values = self._values = {}
         absent = self._absent = set()
+        if not isinstance(row, Mapping):
+            raise jet_error(codes.JET_errInvalidParameter, f"a row of table {self.table.name} is a {type(row).__name__}")
         for name, value in row.items():
-            column = self._columns.get(name) or self._upper.get(name.upper())
+            column = self._columns.get(name) or self._upper.get(str(name).upper())
             if column is None:
                 raise jet_error(codes.JET_errColumnNotFound, f"table {self.table.name} has no column {name}")
             instances = self._stored(column, value)

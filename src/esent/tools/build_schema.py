@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from esent.catalog.objects import (
+    INDEX_LOCALE_SET,
     INDEX_PRIMARY,
     KEY_MOST_DEFAULT,
     NORMALISATION_FLAGS_DEFAULT,
@@ -24,6 +25,7 @@ from esent.catalog.objects import (
 from esent.catalog.rows import name_bytes
 from esent.constants import codes, grbits
 from esent.errors import JetError, jet_error
+from esent.records.collation import SORT_ID, SORT_VERSION
 from esent.records.columns import (
     FIXED_FIRST,
     FIXED_LAST,
@@ -46,7 +48,7 @@ from esent.records.columns import (
     Coltyp,
     Column,
 )
-from esent.records.encode import COLUMN_MOST, stored_value, value_bytes
+from esent.records.encode import COLUMN_MOST, LONG_VALUE_MOST, stored_value, value_bytes
 from esent.records.keys import SEGMENTS_MOST, index_flags, key_most_for_page
 
 _FLAGS = (
@@ -140,6 +142,8 @@ def define_table(spec: TableSpec, page_size: int) -> Table:
     """
     name_bytes(spec.name)
     _density(spec.density)
+    if spec.pages < 0 or not 0 <= spec.separate_most <= LONG_VALUE_MOST:
+        raise jet_error(codes.JET_errInvalidParameter, f"defining table {spec.name} with {spec.pages} pages")
     table = Table(spec.name, 0, 0, 0, spec.density, spec.pages)
     if spec.separate_most:
         table.separate_threshold = spec.separate_most
@@ -174,6 +178,47 @@ def define_table(spec: TableSpec, page_size: int) -> Table:
         if sum(each.is_primary for each in table.indexes) > 1:
             raise jet_error(codes.JET_errIndexHasPrimary, f"defining index {index.name} of table {spec.name}")
     return table
+
+
+def table_spec(table: Table) -> TableSpec:
+    """The definition of a table as a catalogue has it, to build one like it; columns are numbered without gaps.
+
+    JET_errFeatureNotAvailable: a template table, one derived from a template, or one with callbacks.
+    """
+    if table.is_template or table.is_derived or table.callbacks:
+        raise jet_error(codes.JET_errFeatureNotAvailable, f"a table like {table.name}: templates and callbacks")
+    columns = [
+        ColumnSpec(
+            column.name,
+            int(column.coltyp),
+            column.grbit,
+            column.code_page,
+            0 if column.coltyp in INHERENT_SIZE else column.max_size,
+            column.default,
+        )
+        for column in table.columns
+    ]
+    indexes = [
+        IndexSpec(
+            index.name,
+            _signs(table, index.segments, SEGMENT_DESCENDING),
+            index.grbit | (grbits.JET_bitIndexUnicode if index.flags & INDEX_LOCALE_SET else 0),
+            index.density,
+            index.key_most if index.key_most > KEY_MOST_DEFAULT else 0,
+            index.variable_segment_most or 0,
+            _signs(table, index.conditions, SEGMENT_MUST_BE_NULL),
+            index.tuple_limits,
+        )
+        for index in table.indexes
+    ]
+    return TableSpec(
+        table.name, columns, indexes, table.density, table.initial_pages, table.separate_threshold or 0, in_order=True
+    )
+
+
+def _signs(table: Table, segments: Sequence[Segment], minus: int) -> list[str]:
+    names = {column.fid: column.name for column in table.columns}
+    return [("-" if segment.flags & minus else "+") + names.get(segment.fid, "") for segment in segments]
 
 
 def _density(density: int) -> None:
@@ -230,7 +275,7 @@ def _column(spec: ColumnSpec, table: str) -> tuple[int, Column]:
         size = spec.cb_max
     else:
         size = spec.cb_max or COLUMN_MOST
-    if not 0 <= size <= (0x7FFFFFFF if coltyp in LONG_TYPES else COLUMN_MOST):
+    if not 0 <= size <= (LONG_VALUE_MOST if coltyp in LONG_TYPES else COLUMN_MOST):
         raise _wrong(codes.JET_errInvalidParameter, spec, table, f"at most {size} bytes")
     column = Column(spec.name, 0, coltyp, size, flags, code_page)
     if spec.default is not None:
@@ -275,6 +320,8 @@ def _index(spec: IndexSpec, table: Table, page_size: int) -> Index:
         raise _wrong(codes.JET_errIndexInvalidDef, spec, table.name, "a primary index that leaves rows out or lists them twice")
     index = Index(spec.name, 0, 0, flags, segments, density=spec.density or table.density)
     index.lcmap = NORMALISATION_FLAGS_DEFAULT
+    if index.is_localized:
+        index.version, index.sort_id = SORT_VERSION, SORT_ID.bytes_le
     index.conditions = [_segment(part, SEGMENT_MUST_BE_NULL, table) for part in spec.conditions]
     if grbit & (grbits.JET_bitIndexTuples | grbits.JET_bitIndexTupleLimits) or spec.tuple_limits is not None:
         index.tuple_limits = _tuple_limits(spec, table, columns[0])

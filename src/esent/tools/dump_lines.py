@@ -20,8 +20,8 @@ except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Protocol
 
 from esent.errors import JetError
@@ -198,7 +198,6 @@ class RowLines:
     _kinds: list  # type: ignore[type-arg]
     _sizes: list  # type: ignore[type-arg]
     _multiple: list  # type: ignore[type-arg]
-    _columns: list  # type: ignore[type-arg]
     _defaults: list  # type: ignore[type-arg]
     _count: cython.Py_ssize_t
 
@@ -206,12 +205,12 @@ class RowLines:
         self.plan = plan
         self.long_values = long_values
         self._text = _Text()
-        self._start = b'{"t":%s,"bm":"' % json.dumps(table).encode()
-        self._names = [json.dumps(column.name).encode() for column in columns]
+        self._start = b'{"t":%s,"bm":"' % quoted(table).encode()
+        self._names = [quoted(column.name).encode() for column in columns]
         self._kinds = [_KINDS.get(column.coltyp, 0) for column in columns]
         self._sizes = [INHERENT_SIZE.get(column.coltyp, 0) for column in columns]
         self._multiple = [column.is_multivalued for column in columns]
-        self._defaults = [column.default_value() for column in columns]
+        self._defaults = plan.defaults
         self._count = len(columns)
 
     @cython.boundscheck(False)

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from esent.constants import codes
 from esent.errors import JetError, jet_error
-from esent.log.checkpoint import COPY_SIZE, Checkpoint
+from esent.log.checkpoint import Checkpoint
 from esent.log.files import LOG_EXTENSIONS
 from esent.log.header import HEADER_SIZE, AttachInfo, LogHeader
 from esent.pages.checksum import header_checksum
 from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import FILES, FileSystem
+from esent.pages.flush_map import FILE_TYPE_FLUSH_MAP, MAP_PAGE_SIZE, FlushMapHeader
 from esent.pages.header import FILE_TYPE_DATABASE, DatabaseHeader, DatabaseState
 from esent.pages.primitives import BackupInfo, Lgpos, LogTime, Signature
 from esent.pages.trailer import PatchPage
@@ -27,7 +28,6 @@ _FILE_TYPE: Final = slice(667, 671)
 _LOG: Final = 3
 _CHECKPOINT: Final = 4
 _TEMPORARY: Final = 5
-_FLUSH_MAP: Final = 7
 
 STATES: Final = {
     DatabaseState.JUST_CREATED: "just created",
@@ -60,15 +60,15 @@ def describe(path: Path, *, files: FileSystem = FILES) -> FileInfo:
     Raises JET_errFileInvalidType for what is none of the engine's files, and what reading a damaged header raises.
     """
     with files.open(path) as file:
-        head = file.read(0, max(HEADER_SIZE, COPY_SIZE))
+        head = file.read(0, MAP_PAGE_SIZE)
         size = file.size()
     kind = _file_type(head)
+    if int.from_bytes(head[_FILE_TYPE], "little") == FILE_TYPE_FLUSH_MAP and not _looks_like_database(head):
+        return _flush_map(path, FlushMapHeader.parse(head, file=path), size)
     if kind == _LOG:
         return _log(path, LogHeader.parse(head, path), size)
     if kind == _CHECKPOINT:
         return _checkpoint(path, Checkpoint.read(path, files=files))
-    if kind == _FLUSH_MAP:
-        return FileInfo(path, "flush map", [("size", size)], {"file_type": kind})
     if head and not any(head) and path.suffix.lower() == ".jrs":
         return FileInfo(path, "reserve log", [("size", size)], {"size": size})
     try:
@@ -217,3 +217,18 @@ def _checkpoint(path: Path, checkpoint: Checkpoint) -> FileInfo:
         *(("database", _attachment(info)) for info in checkpoint.attachments),
     ]
     return FileInfo(path, "checkpoint", summary, plain(checkpoint))
+
+
+def _flush_map(path: Path, header: FlushMapHeader, size: int) -> FileInfo:
+    summary: list[tuple[str, object]] = [
+        ("version", ".".join(map(str, header.version))),
+        ("state", "clean" if header.is_clean else "not clean"),
+        ("created", header.created),
+        ("attached", header.attached),
+        ("detached", header.detached),
+        ("lowest log required", header.gen_min_required or "-"),
+        ("belongs to header write", header.sign_db_hdr_flush),
+        ("signature", header.sign_flush_map_hdr_flush),
+        ("size", size),
+    ]
+    return FileInfo(path, "flush map", summary, plain(header))
