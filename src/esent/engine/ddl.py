@@ -528,9 +528,9 @@ def create_indexes(cursor: Cursor, wishes: Sequence[IndexWish]) -> None:
 
 def _new_index(table: SessionTable, wish: IndexWish, database: AttachedDatabase) -> Index:
     name = object_name(wish.name, "an index")
-    if any(index.name.upper() == name.upper() for index in table.indexes):
-        raise jet_error(codes.JET_errIndexDuplicate, f"creating index {name} of table {table.name}")
     index = define_index(wish, name, table, database.file.page_size)
+    if any(each.name.upper() == name.upper() for each in table.indexes):
+        raise jet_error(codes.JET_errIndexDuplicate, f"creating index {name} of table {table.name}")
     if index.is_primary and table.primary_index is not None:
         raise jet_error(codes.JET_errIndexHasPrimary, f"creating primary index {name} of table {table.name}")
     return index

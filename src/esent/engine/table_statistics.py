@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from esent.catalog.objects import Index
+from esent.catalog.objects import Index, Table
 from esent.engine.schema import SessionTable
 from esent.engine.versioned import VersionedTree
 from esent.tree.space import available_extents, owned_extents
@@ -63,4 +63,11 @@ def available_pages(database: AttachedDatabase, objid: int, root: int) -> int:
     return sum(extent.pages for extent in available_extents(database.store, root, objid)) if root else 0
 
 
-__all__ = ["Counts", "available_pages", "compute_statistics", "counts_of", "owned_pages"]
+def table_available_pages(database: AttachedDatabase, table: Table) -> int:
+    """Free pages of a table and of the trees below it."""
+    trees = [(table.objid, table.root), (table.long_value_objid, table.long_value_root)]
+    trees += [(index.objid, index.root) for index in table.indexes if not index.is_primary]
+    return sum(available_pages(database, *tree) for tree in trees)
+
+
+__all__ = ["Counts", "available_pages", "compute_statistics", "counts_of", "owned_pages", "table_available_pages"]

@@ -15,7 +15,7 @@ from esent.engine.list_table import list_table
 from esent.engine.navigation import index_id
 from esent.engine.schema import SessionTable, schema_of
 from esent.engine.session import Session, session_call
-from esent.engine.table_statistics import available_pages, compute_statistics, counts_of, owned_pages
+from esent.engine.table_statistics import available_pages, compute_statistics, counts_of, owned_pages, table_available_pages
 from esent.engine.table_view import chunk_size
 from esent.errors import JetError, jet_error
 from esent.jet.handles import JET_COLUMNID, JET_DBID, JET_ERR, JET_SESID, JET_TABLEID
@@ -135,7 +135,7 @@ def _column_row(table: Table, column: Column, extra: int, *, ordered: bool, mini
             "Collate": 0,
             "cbMax": column.max_size,
             "grbit": column.grbit | extra,
-            "Default": column.default,
+            "Default": column.default_value(),
             "BaseTableName": _base_table(table, column),
             "BaseColumnName": column.name,
         }
@@ -355,7 +355,7 @@ def _index_info(session: Session, database: AttachedDatabase, table: SessionTabl
     if level in (grbits.JET_IdxInfoSysTabCursor, grbits.JET_IdxInfoOLC, grbits.JET_IdxInfoResetOLC):
         raise _unavailable_level(level)
     if level == grbits.JET_IdxInfoCount:
-        return len(table.indexes)
+        return 1 + sum(not index.is_primary for index in table.indexes)  # the order of the records counts as one
     page_size = database.file.page_size
     if level == grbits.JET_IdxInfoCreateIndex:
         return _created(table, wanted, JET_INDEXCREATE, page_size)
@@ -435,7 +435,7 @@ def JetGetTableInfo(sesid: JET_SESID, tableid: JET_TABLEID, InfoLevel: int) -> T
             grbits.JET_TblInfoSpaceUsage: lambda: 0,
             grbits.JET_TblInfoSpaceAlloc: lambda: (table.initial_pages, table.density),
             grbits.JET_TblInfoSpaceOwned: lambda: owned_pages(database, table.objid, table.root),
-            grbits.JET_TblInfoSpaceAvailable: lambda: available_pages(database, table.objid, table.root),
+            grbits.JET_TblInfoSpaceAvailable: lambda: table_available_pages(database, table),
             grbits.JET_TblInfoTemplateTableName: lambda: table.template_name or "",
             grbits.JET_TblInfoLVChunkMax: lambda: table.long_value_chunk or chunk_size(database.file.page_size),
             grbits.JET_TblInfoSpaceOwnedLV: lambda: owned_pages(database, table.long_value_objid, table.long_value_root),
