@@ -24,6 +24,8 @@ def tells_column(definition: KeyDefinition, columns: dict[int, Column], columnid
     for segment in definition.segments:
         if segment.column == columnid:
             break
+        if segment.coltyp == Coltyp.GUID and segment.descending:
+            return False
         if segment.coltyp in _TEXT and segment.code_page == _UNICODE:
             return False
     column = columns[columnid]
@@ -41,6 +43,8 @@ def column_from_key(definition: KeyDefinition, columns: dict[int, Column], colum
         start = place
         place = _segment_end(key, start, column, descending=segment.descending)
         if segment.column == columnid:
+            if segment.coltyp == Coltyp.GUID and segment.descending:
+                return None  # the engine does not recognise the complement of a GUID
             part = key[start:place]
             if segment.descending:
                 part = part.translate(_COMPLEMENT)

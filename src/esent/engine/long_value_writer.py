@@ -222,15 +222,12 @@ def reclaim(tree: VersionedTree, writer: Writer, lid: bytes) -> None:
         return
     if _ROOT.unpack_from(node.data)[0]:
         return
-    if tree.logged:
-        writer.log_begin()
     while True:
         chunk = tree.nodes.seek_ge(key + _OFFSET.pack(0))
         if chunk is None or not chunk.key.startswith(key) or len(chunk.key) != len(key) + _OFFSET.size:
             break
-        tree.nodes.delete(writer, chunk.key, b"")
-    tree.nodes.delete(writer, key, b"")
-    tree.store.epoch += 1
+        tree.expunge(writer, chunk.key)
+    tree.expunge(writer, key)
 
 
 class PendingValue:

@@ -278,20 +278,20 @@ def require_unchanged(cursor: Cursor) -> None:
             raise jet_error(codes.JET_errWriteConflict, "another session has an open change to the record")
 
 
-def goto_bookmark(cursor: Cursor, bookmark: bytes | None, number: int = 1) -> None:
+def goto_bookmark(cursor: Cursor, mark: bytes | None, number: int = 1) -> None:
     """JetGotoBookmark: to a record, and to its entry in the current index (that of instance `number`).
 
     JET_errRecordDeleted, JET_errInvalidBookmark, JET_errNoCurrentRecord where the record is not in the index.
     """
-    if not bookmark:
+    if not mark:
         raise jet_error(codes.JET_errInvalidBookmark, "an empty bookmark")
     cursor.cancel_update()
     cursor.reset_range()
     cursor.primary.search.reset()
     with cursor.session.instance.lock:
-        if not cursor.primary.tree.visible(cursor.session, bookmark):
+        if not cursor.primary.tree.visible(cursor.session, mark):
             raise jet_error(codes.JET_errRecordDeleted, "going to a record that is not there")
-        cursor.primary.goto(bookmark)
+        cursor.primary.goto(mark)
         if cursor.secondary is None or cursor.index is None:
             return
         cursor.secondary.search.reset()
@@ -300,7 +300,7 @@ def goto_bookmark(cursor: Cursor, bookmark: bytes | None, number: int = 1) -> No
             cursor.secondary.where = Where.BEFORE_FIRST
             raise jet_error(codes.JET_errNoCurrentRecord, f"the record has no entry in index {cursor.index.name}")
         place = cursor.secondary
-        if not place.seek_equal(key, None if place.tree.unique else bookmark):
+        if not place.seek_equal(key, None if place.tree.unique else mark):
             raise jet_error(
                 codes.JET_errSecondaryIndexCorrupted, f"index {cursor.index.name} of {cursor.table.name} lacks an entry"
             )
@@ -313,11 +313,11 @@ def _entry_key(cursor: Cursor, index: Index, number: int) -> bytes | None:
     """
     values = RecordValues(cursor.view, cursor.record(), cursor.read_long_value)
     definition = cursor.view.definition(index)
-    if number <= 1:
+    several = [segment.column for segment in definition.segments if segment.multi_valued]
+    if number <= 1 or not several:
         keys = values.keys(index)
         return _first_key(cursor, index, values, keys)
-    several = [segment.column for segment in definition.segments if segment.multi_valued]
-    if not several or all(len(values.instances(column)) < number for column in several[:1]):
+    if len(values.instances(several[0])) < number:
         raise jet_error(codes.JET_errBadItagSequence, f"the record has no value {number} in index {index.name}")
 
     def instances(column: int) -> Sequence[bytes]:
@@ -400,10 +400,9 @@ def set_current_index(
         if cursor.secondary is not None:
             cursor.secondary.defer_first()
         return
-    cursor.primary.require_node()
-    bookmark = cursor.primary.key
+    kept = bookmark(cursor)
     _choose(cursor, _find_index(cursor, name, identity))
-    goto_bookmark(cursor, bookmark, max(1, instance))
+    goto_bookmark(cursor, kept, max(1, instance))
 
 
 def _find_index(cursor: Cursor, name: str | None, identity: bytes | None) -> Index | None:

@@ -27,15 +27,19 @@ _SENTINEL = b"\xff"
 class SearchKey:
     """`data` stays when the key has been used: only its status is reset, and a range goes on using it as its limit."""
 
-    __slots__ = ("columns", "data", "is_limit", "made", "prepared", "too_big")
+    __slots__ = ("columns", "data", "is_limit", "prepared", "too_big")
 
     def __init__(self) -> None:
         self.data = b""
         self.columns = 0
-        self.made = False  # whether there ever was a key
         self.prepared = False
         self.too_big = False
         self.is_limit = False
+
+    @property
+    def made(self) -> bool:
+        """Whether there is a key, used up or not."""
+        return bool(self.data)
 
     def reset(self) -> None:
         """The key has been used up."""
@@ -49,7 +53,7 @@ class SearchKey:
         self.reset()
         self.columns = 1
         self.data = data[:most]
-        self.made = self.prepared = True
+        self.prepared = True
         self.is_limit = len(self.data) > key_most
 
     def add(self, definition: KeyDefinition, column_of: dict[int, Column], data: bytes, grbit: int) -> None:
@@ -61,7 +65,6 @@ class SearchKey:
             self.reset()
             self.data = b""
             self.columns = 0
-            self.made = True
         elif self.is_limit:
             raise jet_error(codes.JET_errKeyIsMade, "adding to a key that a limit has ended")
         elif not self.prepared:
@@ -74,6 +77,8 @@ class SearchKey:
             raise jet_error(codes.JET_errKeyIsMade, f"the key has all {len(segments)} segments")
         segment = segments[self.columns]
         source = data[:KEY_MOST_DEFAULT] if definition.key_most == KEY_MOST_DEFAULT else data
+        if segment.coltyp == Coltyp.BIT and source:
+            source = b"\xff" if source[0] else b"\0"
         if segment.fixed:
             source = _fixed_source(column_of[segment.column], data, source)
         limit = _checked_limit(segment, grbit)

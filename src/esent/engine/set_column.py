@@ -435,6 +435,8 @@ def _apply(pending: PendingValue, change: Change, data: bytes, size: int, offset
 
 def _separate_all(cursor: Cursor, update: Update, threshold: int) -> None:
     """Move every long value of more than `threshold` bytes out of the record. JET_errNotInTransaction outside of one."""
+    if not cursor.session.level:
+        raise jet_error(codes.JET_errNotInTransaction, "separating long values outside of a transaction")
     for column in cursor.view.tagged:
         if not column.is_long_value:
             continue
@@ -445,8 +447,6 @@ def _separate_all(cursor: Cursor, update: Update, threshold: int) -> None:
         for place, value in enumerate(values):
             if value.separated or len(value.data) <= threshold:
                 continue
-            if not cursor.session.level:
-                raise jet_error(codes.JET_errNotInTransaction, f"separating long value {column.name} outside of a transaction")
             pending = PendingValue(None, cursor.view.chunk, compressed=bool(column.flags & FLAG_COMPRESSED))
             pending.write(0, decompress(value.data) if value.compressed else value.data)
             values[place] = Value(update.add_value(pending), separated=True)

@@ -50,7 +50,7 @@ class TreePosition:
         self.tree = tree
         self.place = tree.cursor(session)
         self.where = Where.BEFORE_FIRST
-        self.level = 0
+        self.level = session.level
         self.search = search or SearchKey()
         self.range: Range | None = None
 

@@ -69,6 +69,7 @@ class Update:
         self.original = original
         self.bookmark = cursor.bookmark if original is not None else b""
         self.optimistic_level_0 = mode is Mode.REPLACE_NO_LOCK and not self.level
+        self.failed = False  # made once already, in vain
         self.touched: set[int] = set()
         self.pending: dict[bytes, PendingValue] = {}
         self.references: dict[bytes, int] = {}
@@ -262,6 +263,7 @@ def make(cursor: Cursor, grbit: object = 0) -> bytes:
             bookmark = _replace(cursor, update, options) if update.replaces else _insert(cursor, update, options)
         except BaseException:
             update.mode = mode  # the lock that was taken is given back
+            update.failed = True
             raise
     cursor.update = None
     return bookmark
@@ -284,7 +286,7 @@ def _insert(cursor: Cursor, update: Update, options: int) -> bytes:
     values = RecordValues(view, image, cursor.read_long_value)
     key = _primary_key(cursor, values)
     cursor.primary.tree.insert(session, key, image, versioned=versioned)
-    for index in view.secondary:
+    for index in view.maintained:
         entries = values.keys(index)
         if entries:
             tree = cursor.index_tree(index)
@@ -347,7 +349,7 @@ def _replace(cursor: Cursor, update: Update, options: int) -> bytes:
     if primary is not None and view.index_columns(primary) & update.touched and _made_key(cursor, new) != update.bookmark:
         raise jet_error(codes.JET_errRecordPrimaryChanged, f"a replace in table {cursor.table.name} with another primary key")
     old = RecordValues(view, stored, _stored_values(cursor))
-    for index in view.secondary:
+    for index in view.maintained:
         if not view.index_columns(index) & update.touched:
             continue
         before, after = old.keys(index), new.keys(index)
@@ -390,11 +392,13 @@ def delete(cursor: Cursor) -> None:
     """JetDelete. The cursor stays where the record was."""
     cursor.require_updatable()
     if cursor.update is not None:
-        if cursor.update.mode in _MOVING:
+        if cursor.update.mode not in _MOVING:
+            cursor.cancel_update()
+        elif not cursor.update.failed:
             raise jet_error(codes.JET_errAlreadyPrepared, "deleting a record while it is being moved")
-        cursor.cancel_update()
     with cursor.session.implicit_transaction():
-        _remove(cursor, cursor.bookmark, dereference=True)
+        # A move that failed has its copy of the record still, and with it the references to the long values.
+        _remove(cursor, cursor.bookmark, dereference=cursor.update is None)
 
 
 def _remove(cursor: Cursor, bookmark: bytes, *, dereference: bool) -> None:
@@ -406,7 +410,7 @@ def _remove(cursor: Cursor, bookmark: bytes, *, dereference: bool) -> None:
     if image is None:
         raise jet_error(codes.JET_errRecordDeleted, "deleting a record that is deleted")
     values = RecordValues(view, image, _stored_values(cursor))
-    for index in view.secondary:
+    for index in view.maintained:
         entries = values.keys(index)
         if entries:
             index_tree = cursor.index_tree(index)
@@ -437,8 +441,7 @@ def escrow_update(cursor: Cursor, columnid: object, delta: bytes, grbit: object 
         raise jet_error(codes.JET_errInvalidOperation, f"column {column.name} takes no escrow updates")
     size = column.max_size
     with session.implicit_transaction():
-        cursor.record()
-        bookmark = cursor.primary.key
+        bookmark = cursor.bookmark
         tree = cursor.primary.tree
         amount = int.from_bytes(delta, "little", signed=True)
         versioned = not options & grbits.JET_bitEscrowNoRollback

@@ -27,7 +27,7 @@ class ZeroRecord:
         self.bookmark = bookmark
         self.column = column
         self.tree = cursor.primary.tree
-        self.indexes = [(index, cursor.index_tree(index)) for index in cursor.view.secondary]
+        self.indexes = [(index, cursor.index_tree(index)) for index in cursor.view.maintained]
         values = cursor.long_values()
         self.values = values.tree if values is not None else None
 
@@ -39,18 +39,15 @@ class ZeroRecord:
         state, counter = access.fixed_value(image, self.column.fid, self.column.record_offset, self.column.max_size)
         if state != access.PRESENT or any(counter):
             return
-        if self.tree.logged:
-            writer.log_begin()
         values = RecordValues(self.view, image, self._read)
         for index, tree in self.indexes:
             for key in values.keys(index):
                 _remove(tree, writer, key, self.bookmark)
         for lid in separated_ids(image, self.view.small_page):
             assert self.values is not None
-            self.values.nodes.delta(writer, lid[::-1], b"", _REFERENCES_OFFSET, -1, _REFERENCES_SIZE)
+            self.values.take_off(writer, lid[::-1], _REFERENCES_OFFSET, 1, _REFERENCES_SIZE)
             reclaim(self.values, writer, lid)
-        _remove(self.tree, writer, self.bookmark, b"")
-        self.tree.store.epoch += 1
+        self.tree.expunge(writer, self.bookmark)
 
     def _read(self, lid: bytes, count: int) -> bytes:
         """The first bytes of a long value, as its nodes are now."""
@@ -61,4 +58,4 @@ class ZeroRecord:
 def _remove(tree: VersionedTree, writer: Writer, key: bytes, data: bytes) -> None:
     bookmark = b"" if tree.unique else data
     if tree.nodes.find(key, None if tree.unique else bookmark) is not None:
-        tree.nodes.delete(writer, key, bookmark)
+        tree.expunge(writer, key, bookmark)
