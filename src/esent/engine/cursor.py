@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from esent.catalog.objects import Index, Table
 from esent.constants import codes, grbits
+from esent.engine.collation import sort_key_of
 from esent.engine.handles import TableHandle
 from esent.engine.long_value_writer import LongValueTree
 from esent.engine.search_key import SearchKey
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
     from esent.engine.session import Session
     from esent.engine.update import Update
-    from esent.records.keys import SortKey
 
 
 class Cursor:
@@ -71,11 +71,7 @@ class Cursor:
         return self.view.table
 
     def _view_of(self, table: Table) -> TableView:
-        return TableView(table, self.database.file.page_size, self._sort_key)
-
-    def _sort_key(self, index: Index) -> SortKey | None:
-        """The collation of an index over Unicode text; None where there is none."""
-        return None
+        return TableView(table, self.database.file.page_size, sort_key_of)
 
     def use_table(self, table: Table) -> None:
         """The definition of the table has changed: go on with this one."""
@@ -153,6 +149,7 @@ class Cursor:
             self.primary.refresh()
             return
         if not self.secondary.place.first():
+            self.secondary.where = Where.BEFORE_FIRST
             raise jet_error(codes.JET_errNoCurrentRecord, f"index {self.index_name} of table {self.table.name} is empty")
         self.secondary.where = Where.ON_NODE
         self.primary.goto(self.secondary.place.data)
@@ -231,6 +228,8 @@ class Cursor:
         """Transaction level `level` of the session is being rolled back."""
         for position in self.positions:
             position.rolled_back(level)
+        if self.secondary is not None and self.secondary.level_open >= level:
+            self.use_index(None)
         if self.update is not None and self.update.level >= level:
             self.update = None
         if self.level_open >= level:

@@ -225,7 +225,6 @@ def _set_range(cursor: Cursor, place: TreePosition, options: int) -> None:
         upper=bool(options & grbits.JET_bitRangeUpperLimit), inclusive=bool(options & grbits.JET_bitRangeInclusive)
     )
     try:
-        cursor.refresh()
         place.refresh()
         if place.where not in (Where.ON_NODE, Where.BETWEEN):
             raise jet_error(codes.JET_errNoCurrentRecord, f"setting a range: the cursor is {place.where.value}")
@@ -242,7 +241,6 @@ def index_record_count(cursor: Cursor, most: object = 0) -> int:
     with cursor.session.instance.lock:
         place = cursor.current
         try:
-            cursor.refresh()
             place.refresh()
         except JetError as problem:
             if problem.code == codes.JET_errNoCurrentRecord and place.where is Where.FIRST_DEFERRED:
@@ -438,8 +436,9 @@ def record_position(cursor: Cursor) -> tuple[int, int]:
     """JetGetRecordPosition: (entries before the current one, entries in all), estimated."""
     with cursor.session.instance.lock:
         place = cursor.current
-        cursor.refresh()
-        place.data()
+        place.refresh()
+        if place.where not in (Where.ON_NODE, Where.BETWEEN):
+            raise jet_error(codes.JET_errNoCurrentRecord, f"the position of a cursor that is {place.where.value}")
         return place.position()
 
 

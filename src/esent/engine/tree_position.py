@@ -43,14 +43,14 @@ class Range(NamedTuple):
 
 
 class TreePosition:
-    """Where a session is in a tree. `level`: the transaction level it got there in."""
+    """Where a session is in a tree. `level`: the transaction level it got there in; `level_open`: that it was made in."""
 
     def __init__(self, session: Session, tree: VersionedTree, search: SearchKey | None = None) -> None:
         self.session = session
         self.tree = tree
         self.place = tree.cursor(session)
         self.where = Where.BEFORE_FIRST
-        self.level = session.level
+        self.level = self.level_open = session.level
         self.search = search or SearchKey()
         self.range: Range | None = None
 
@@ -247,6 +247,7 @@ class TreePosition:
     def committed(self, level: int) -> None:
         """Transaction level `level` has been committed into the one below."""
         self.level = min(self.level, level - 1)
+        self.level_open = min(self.level_open, level - 1)
 
     def rolled_back(self, level: int) -> None:
         """Transaction level `level` is being rolled back."""

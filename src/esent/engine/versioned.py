@@ -195,8 +195,8 @@ class VersionedTree:
     ) -> int:
         """Add to the counter of `size` (4, 8) bytes at `offset` of a node's data; the unsigned value on the page before.
 
-        Deltas of several sessions go together; any other open change by another session is JET_errWriteConflict. A node that
-        this transaction has deleted still takes deltas. Without `versioned` it cannot be rolled back.
+        Deltas of several sessions go together; any other open change by another session is JET_errWriteConflict. A deleted
+        node takes deltas as long as it is there. Without `versioned` nobody is asked, and it cannot be rolled back.
         """
         with self.instance.lock:
             transaction = self._begin_change(session)
@@ -205,14 +205,12 @@ class VersionedTree:
             node = self.nodes.find(key, None if self.unique else bookmark)
             if node is None:
                 raise self._refusal(codes.JET_errRecordDeleted, "adding to a node that is gone")
-            if self._conflicts(transaction, oper, key, bookmark):
+            versioned &= self.versioned
+            if versioned and self._conflicts(transaction, oper, key, bookmark):
                 raise self._refusal(codes.JET_errWriteConflict, "adding to a node that another session has changed")
-            if node.flags & NODE_DELETED and not self._has_own(transaction, key, bookmark):
-                raise self._refusal(codes.JET_errRecordDeleted, "adding to a node that is deleted")
             if not 0 <= offset <= len(node.data) - size:
                 raise self._refusal(codes.JET_errInvalidParameter, f"no counter of {size} bytes at offset {offset}")
             old = int.from_bytes(node.data[offset : offset + size], "little")
-            versioned &= self.versioned
             self._require_room(transaction, key, bookmark, 0)
             rceid = self.store.next_rceid() if versioned else 0
             writer = self._writer(session)
@@ -225,17 +223,17 @@ class VersionedTree:
     def lock(self, session: Session, key: bytes, data_bookmark: bytes = b"", *, write: bool) -> None:
         """Keep a node as it is until the outermost transaction ends: a write lock for this session, a read lock for all.
 
-        JET_errRecordDeleted where the session sees no such node, unless it has deleted that itself; JET_errWriteConflict where
+        A deleted node can be locked as long as it is there: JET_errRecordDeleted once it is gone. JET_errWriteConflict where
         another session has changed it, or has a lock that goes against this one.
         """
         with self.instance.lock:
             transaction = self._begin_change(session, write=write)
             bookmark = b"" if self.unique else data_bookmark
             oper = OPER_WRITE_LOCK if write else OPER_READ_LOCK
-            if not self._has_own(transaction, key, bookmark) or self.nodes.find(key, None if self.unique else bookmark) is None:
-                self._changeable(session, transaction, oper, key, bookmark)
-            elif self._conflicts(transaction, oper, key, bookmark):
-                raise self._refusal(codes.JET_errWriteConflict, "locking a node that another session has locked")
+            if self.nodes.find(key, None if self.unique else bookmark) is None:
+                raise self._refusal(codes.JET_errRecordDeleted, "locking a node that is gone")
+            if self._conflicts(transaction, oper, key, bookmark):
+                raise self._refusal(codes.JET_errWriteConflict, "locking a node that another session has changed or locked")
             if transaction is not None:
                 self._require_room(transaction, key, bookmark, 0)
                 self.store.add(transaction, self.versions, oper, key, bookmark)
@@ -270,10 +268,6 @@ class VersionedTree:
 
     def _conflicts(self, transaction: Transaction | None, oper: int, key: bytes, data: bytes) -> bool:
         return transaction is not None and in_conflict(self.versions.chain(key, data), oper, transaction)
-
-    def _has_own(self, transaction: Transaction | None, key: bytes, data: bytes) -> bool:
-        chain = self.versions.chain(key, data)
-        return chain is not None and any(version.transaction is transaction for version in chain.versions)
 
     def _changeable(self, session: Session, transaction: Transaction | None, oper: int, key: bytes, data: bytes) -> Node:
         """The node, which the session sees and nobody else has changed."""
