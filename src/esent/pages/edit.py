@@ -321,17 +321,23 @@ class MutablePage:
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
     def nodes(self, first: int = 0, last: int | None = None) -> list[tuple[int, bytes, bytes]]:
         """(flags without "compressed", complete key, data) of the lines first..last (exclusive)."""
         found: list[tuple[int, bytes, bytes]] = []
-        image: bytes = bytes(self.data)
-        head: bytes = self.external_header()
-        line: cython.Py_ssize_t
+        image = bytes(self.data)
+        head = self.external_header() if self.tag_count else b""
+        i: cython.Py_ssize_t
         stop: cython.Py_ssize_t = self.line_count if last is None else last
-        begin: cython.Py_ssize_t = first
-        for line in range(begin, stop):
-            _, _, end, flags, prefix, start = self._line(line)
-            cut: cython.Py_ssize_t = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
+        end: cython.Py_ssize_t
+        start: cython.Py_ssize_t
+        cut: cython.Py_ssize_t
+        flags: cython.int
+        prefix: cython.int
+        for i in range(first, stop):
+            _, _, end, flags, prefix, start = self._line(i)
+            cut = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
             key = head[:prefix] + image[start:cut] if prefix else image[start:cut]
             found.append((flags & 3, key, image[cut:end]))
         return found
@@ -511,47 +517,46 @@ class MutablePage:
 
     def fill(self, nodes: list[tuple[int, bytes, bytes]], header: bytes) -> None:
         """Give the page other content: `header` in tag 0 and (flags, complete key, data) nodes, compressed against it."""
-        prefix: bytes = b"" if self.flags & PAGE_ROOT else header
         large: cython.bint = self._large
-        parts: list[bytes] = [header]
-        tags: list[int] = [0, len(header)]  # in the order of the page, which is that of the lines backwards
+        prefix = b"" if self.flags & PAGE_ROOT else header
         top: cython.Py_ssize_t = len(header)
         size: cython.Py_ssize_t
         shared: cython.Py_ssize_t
-        bits: cython.int
+        flags: cython.int
+        parts = [header]
+        tags: list[tuple[int, int]] = [(top, 0)]
         for flags, key, data in nodes:
             shared = common_prefix(prefix, key) if prefix else 0
-            if shared < MIN_PREFIX:
-                shared = 0
-            if len(key) - shared > 0x1FFF:
-                raise self._refused(f"a key of {len(key)} bytes")
-            bits = (flags & 3) << 13
-            if shared:
-                bits |= 4 << 13
-                head = _TWO_SIZES.pack(shared | (bits if large else 0), len(key) - shared)
+            if shared >= MIN_PREFIX:
+                flags = (flags & 3) | 4
                 size = 4 + len(key) - shared + len(data)
-                parts += (head, key[shared:], data)
+                words = (len(key) - shared) << 16 | shared
+                parts.append((words | flags << 13 if large else words).to_bytes(4, "little"))
+                parts.append(key[shared:])
             else:
-                head = _ONE_SIZE.pack(len(key) | (bits if large else 0))
+                flags &= 3
                 size = 2 + len(key) + len(data)
-                parts += (head, key, data)
-            if top + size > self._compact_mask:
-                raise self._refused(f"{len(nodes)} nodes do not fit on a page")
-            tags += (top | (0 if large else bits), size)
+                if len(key) > 0x1FFF:
+                    raise self._refused(f"a key of {len(key)} bytes")
+                parts.append((len(key) | flags << 13 if large else len(key)).to_bytes(2, "little"))
+                parts.append(key)
+            parts.append(data)
+            tags.append((size, top if large else top | flags << 13))
             top += size
-        count: cython.Py_ssize_t = len(nodes) + 1
-        area: cython.Py_ssize_t = self.page_size - self._header
-        if top + 4 * count > area:
-            raise self._refused(f"{len(nodes)} nodes of together {top} bytes do not fit on a page")
+        count: cython.Py_ssize_t = len(tags)
+        room: cython.Py_ssize_t = self.page_size - self._header - 4 * count - top
+        if room < 0:
+            raise self._refused(f"{count - 1} nodes of {top} bytes do not fit")
+        self.clear()
+        image: bytearray = self.data
+        image[self._header : self._header + top] = b"".join(parts)
+        if not header:
+            tags[0] = (0, 0)
         tags.reverse()
-        self.data[self._header : self._header + top] = b"".join(parts)
-        words = struct.pack(f"<{2 * count}H", *tags)
-        self.data[self.page_size - 4 * count :] = words
-        reserved: cython.int = _get16(self.data, 34) & 0x7000
-        _put16(self.data, 28, area - top - 4 * count)
-        _put16(self.data, 30, 0)
-        _put16(self.data, 32, top)
-        _put16(self.data, 34, count | (0x1000 if reserved else 0))
+        image[self.page_size - 4 * count :] = b"".join([struct.pack("<HH", cb, ib) for cb, ib in tags])
+        _put16(image, 28, room)
+        _put16(image, 32, top)
+        _put16(image, 34, (_get16(image, 34) & 0x7000) | count)
 
     def clear(self) -> None:
         """Remove all nodes and the content of the external header; header fields stay."""
@@ -568,39 +573,115 @@ class MutablePage:
 
     # search
 
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
     def seek(self, key: bytes, data: bytes | None = None) -> tuple[int, bool]:
         """First line whose (key, and data where given) is not below what is asked for, and whether it is equal."""
+        image: bytearray = self.data
+        header: cython.Py_ssize_t = self._header
+        end: cython.Py_ssize_t = self.page_size
+        mask: cython.int = self._compact_mask
+        large: cython.bint = self._large
+        state: cython.int = image[34] | image[35] << 8
+        first: cython.int = (state >> 12) & 7
         low: cython.Py_ssize_t = 0
-        high: cython.Py_ssize_t = self.line_count
+        high: cython.Py_ssize_t
         middle: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        offset: cython.Py_ssize_t
+        start: cython.Py_ssize_t
+        stop: cython.Py_ssize_t
+        head: cython.Py_ssize_t = header + ((image[end - 2] | image[end - 1] << 8) & mask)
+        head_size: cython.int = (image[end - 4] | image[end - 3] << 8) & mask
+        size: cython.int
+        word: cython.int
+        prefix: cython.int
         exact: cython.bint = False
+        if first == 0:
+            first = 1
+        high = (state & 0xFFF) - first
         while low < high:
             middle = (low + high) >> 1
-            found = self.key(middle)
+            at = end - 4 * (middle + first + 1)
+            size = (image[at] | image[at + 1] << 8) & mask
+            word = image[at + 2] | image[at + 3] << 8
+            offset = header + (word & mask)
+            if size < 4:
+                self._line(middle)
+                start, prefix = offset + 2, 0
+            elif (image[offset + 1] >> 5 if large else word >> 13) & 4:
+                prefix = (image[offset] | image[offset + 1] << 8) & 0x1FFF
+                start = offset + 4
+            else:
+                start, prefix = offset + 2, 0
+            stop = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
+            if prefix > head_size or stop > offset + size:
+                self._line(middle)  # says what is wrong
+            found = image[head : head + prefix] + image[start:stop] if prefix else image[start:stop]
             if found < key:
                 low = middle + 1
-            elif found == key and data is not None:
-                value = self.value(middle)
+            elif found != key:
+                high = middle
+                exact = False
+            elif data is None:
+                high = middle
+                exact = True
+            else:
+                value = image[stop : offset + size]
                 if value < data:
                     low = middle + 1
                 else:
                     high = middle
                     exact = value == data
-            else:
-                high = middle
-                exact = found == key
         return low, bool(exact)
 
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
     def seek_child(self, bookmark: bytes) -> int:
         """Line of the child in whose subtree `bookmark` (key, and data in a non-unique tree) belongs."""
+        image: bytearray = self.data
+        header: cython.Py_ssize_t = self._header
+        end: cython.Py_ssize_t = self.page_size
+        mask: cython.int = self._compact_mask
+        large: cython.bint = self._large
+        state: cython.int = image[34] | image[35] << 8
+        first: cython.int = (state >> 12) & 7
         low: cython.Py_ssize_t = 0
-        high: cython.Py_ssize_t = self.line_count - 1
+        high: cython.Py_ssize_t
         middle: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        offset: cython.Py_ssize_t
+        start: cython.Py_ssize_t
+        stop: cython.Py_ssize_t
+        head: cython.Py_ssize_t = header + ((image[end - 2] | image[end - 1] << 8) & mask)
+        head_size: cython.int = (image[end - 4] | image[end - 3] << 8) & mask
+        size: cython.int
+        word: cython.int
+        prefix: cython.int
+        if first == 0:
+            first = 1
+        high = (state & 0xFFF) - first - 1
         if high < 0:
             raise self._damaged("an internal page without a node", 34)
         while low < high:
             middle = (low + high) >> 1
-            if self.key(middle) > bookmark:
+            at = end - 4 * (middle + first + 1)
+            size = (image[at] | image[at + 1] << 8) & mask
+            word = image[at + 2] | image[at + 3] << 8
+            offset = header + (word & mask)
+            if size < 4:
+                self._line(middle)
+                start, prefix = offset + 2, 0
+            elif (image[offset + 1] >> 5 if large else word >> 13) & 4:
+                prefix = (image[offset] | image[offset + 1] << 8) & 0x1FFF
+                start = offset + 4
+            else:
+                start, prefix = offset + 2, 0
+            stop = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
+            if prefix > head_size or stop > offset + size:
+                self._line(middle)  # says what is wrong
+            found = image[head : head + prefix] + image[start:stop] if prefix else image[start:stop]
+            if found > bookmark:
                 high = middle
             else:
                 low = middle + 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.pages.cache import CachedPage
-from esent.pages.edit import MIN_PREFIX, NODE_DELETED, PAGE_SPACE_TREE, common_prefix
+from esent.pages.edit import MIN_PREFIX, NODE_DELETED, PAGE_LEAF, PAGE_SPACE_TREE, common_prefix
 from esent.tree.live import (
     OPER_FLAG_INSERT_AND_REPLACE,
     OPER_INSERT,
@@ -90,7 +90,7 @@ class WritableTree:
         page = self._root()
         get = self.store.get
         depth = 0
-        while not page.is_leaf:
+        while not page.data[36] & PAGE_LEAF:
             parent = page
             page = get(page.child(page.seek_child(bookmark)))
             depth += 1
