@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,6 @@ from esent.recovery.options import RecoveryOptions
 from esent.recovery.soft import soft_recover
 from esent.tools.dump import dump
 from esent.tools.verify import verify_database
-
-sys.path.append(str(Path(__file__).parents[1] / "jet"))
 from jet_helpers import Running, allocate, code_of
 
 SYSTEM_PAGES = 31  # up to the first page of a user's
@@ -61,10 +58,11 @@ def test_a_new_database_is_sound(page_size: int, tmp_path: Path) -> None:
     assert report.pages_leaked == 0
 
 
-def genuine_start(fixtures: Any, name: str, folder: Path) -> Path:
+def genuine_start(fixtures: Any, set_name: str, folder: Path) -> Path:
     """The genuine database of a set as it was when its creation had ended: its log, replayed up to the first user table."""
-    fixtures.copy_set(f"engine/{name}", folder)
-    (folder / "db.edb").unlink()
+    fixtures.copy_set(f"engine/{set_name}", folder)
+    for name in ("db.edb", "edb.chk"):
+        (folder / name).unlink(missing_ok=True)
     for path in folder.glob("edb*.log"):
         if path.name != "edb00001.log":
             path.unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,8 +23,6 @@ from esent.recovery.soft import soft_recover
 from esent.tools.verify import verify_database
 from esent.tree.cursor import Tree
 from esent.tree.live import TreeName
-
-sys.path.append(str(Path(__file__).parents[1] / "jet"))
 from jet_helpers import Running, allocate, code_of
 
 SYSTEM = TreeName(1, 1, unique=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +22,6 @@ from esent.recovery.soft import soft_recover
 from esent.tools.verify import verify_database
 from esent.tree.cursor import Tree
 from esent.tree.live import TreeName
-
-sys.path.append(str(Path(__file__).parents[1] / "recovery"))
 from recovery_crash_files import Change, RecordingFiles, crash_image
 
 FATES = ("kept", "lost", "some", "torn")

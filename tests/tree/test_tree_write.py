@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,6 @@ from esent.log.reader import LogFile
 from esent.log.records import Merge2, Split2
 from esent.tools.verify import verify_database
 from esent.tree.live import TreeName
-
-sys.path.append(str(Path(__file__).parents[1] / "recovery"))
 from recovery_support import different_pages
 
 PAGE_SIZES = (4096, 8192, 16384, 32768)
