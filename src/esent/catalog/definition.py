@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from esent.catalog.objects import (
-    INDEX_PRIMARY,
-    INDEX_UNIQUE,
     KEY_MOST_DEFAULT,
     NORMALISATION_FLAGS_DEFAULT,
     SEGMENT_DESCENDING,
@@ -280,8 +278,6 @@ def _check_options(wish: IndexWish, grbit: int, primary: bool) -> None:
         raise _bad(codes.JET_errIndexInvalidDef, wish, "a primary index that leaves records out")
     if grbit & grbits.JET_bitIndexDeferredPopulateCreate or grbit & grbits.JET_bitIndexDeferredPopulateProcess:
         raise _bad(codes.JET_errFeatureNotAvailable, wish, "populated later")
-    if wish.mapping is not None and not grbit & grbits.JET_bitIndexUnicode:
-        raise _bad(codes.JET_errInvalidGrbit, wish, "a mapping without JET_bitIndexUnicode")
 
 
 def _segment(table: Table, part: str) -> Segment:
@@ -339,7 +335,3 @@ def _mapping(wish: IndexWish) -> int:
     if not isinstance(mapping, int) or mapping & ~_MAPPING_FLAGS or not mapping & _MAPPING_SORTS:
         raise _bad(codes.JET_errInvalidLCMapStringFlags, wish, f"mapping {mapping!r}")
     return mapping
-
-
-def is_unique_index(index: Index) -> bool:
-    return bool(index.flags & (INDEX_UNIQUE | INDEX_PRIMARY))
