@@ -439,7 +439,7 @@ def delete_column(cursor: Cursor, name: object, *, own_only: bool = False) -> No
             "Name": f"JetStub_{live.objid}_{column.fid}",
         }
         schema_of(cursor.database).writer.change(session, live.objid, ObjectType.COLUMN, column.fid, stub)
-        live.remove(session, live.columns, entry)
+        live.remove(session, entry)
 
 
 def _users(table: Table, column: Column) -> list[Index]:
@@ -562,7 +562,7 @@ def delete_index(cursor: Cursor, name: object) -> None:
             raise jet_error(codes.JET_errIndexInUse, f"index {index.name} is the current one of a cursor")
         entry = next(each for each in live.indexes if each.item is index)
         schema_of(database).writer.remove_index(session, live.objid, index)
-        live.remove(session, live.indexes, entry)
+        live.remove(session, entry)
         tree = TreeName(index.objid, index.root, unique=index.is_unique)
         session.when_unneeded(lambda cleaner: _free_tree(database, cleaner, tree))
 

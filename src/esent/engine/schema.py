@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from esent.catalog.definition import LAST_OF_CLASS, object_name
 from esent.catalog.objects import Index, Table
@@ -55,6 +55,11 @@ def _holds(change: Transaction | None, reader: Transaction | None) -> bool:
     if change is None or change is reader:
         return True
     return change.commit0 != 0 and (reader is None or precedes(change.commit0, reader.begin0))
+
+
+def _holds_for_all(change: Transaction, oldest: Transaction | None) -> bool:
+    """Whether everybody sees a change; `oldest`: the transaction with the oldest snapshot."""
+    return change.commit0 != 0 and (oldest is None or precedes(change.commit0, oldest.begin0))
 
 
 class Entry(Generic[T]):
@@ -180,42 +185,53 @@ class LiveTable:
 
         def undo() -> None:
             entries.remove(entry)
-            self._settled()
-
-        def settle() -> None:
-            entry.added = None
-            self._settled()
+            self._changed()
 
         session.on_rollback(undo)
-        session.when_unneeded(lambda _: settle())
+        session.when_unneeded(lambda _: self.settle())
 
-    def remove(self, session: Session, entries: list[Entry[T]], entry: Entry[T]) -> None:
+    def remove(self, session: Session, entry: Entry[T]) -> None:
         """Remove an item; others see it until the transaction is committed."""
         entry.removed = session.open_transaction()
         self._changed()
 
         def undo() -> None:
             entry.removed = None
-            self._settled()
-
-        def settle() -> None:
-            entries.remove(entry)
-            self._settled()
+            self._changed()
 
         session.on_rollback(undo)
-        session.when_unneeded(lambda _: settle())
+        session.when_unneeded(lambda _: self.settle())
 
     def touch(self) -> None:
         """Something about a column or an index is not as it was."""
         self.epoch += 1
 
     def _changed(self) -> None:
-        self.pending += 1
         self.epoch += 1
+        self.pending = sum(entry.unsettled for entries in self._entries for entry in entries)
 
-    def _settled(self) -> None:
-        self.pending -= 1
-        self.epoch += 1
+    @property
+    def _entries(self) -> Iterator[list[Entry[Any]]]:
+        yield self.names
+        yield self.columns
+        yield self.indexes
+
+    def settle(self) -> None:
+        """Forget who made the changes that everybody sees by now."""
+        oldest = self.schema.oldest_snapshot()
+        changed = False
+        for entries in self._entries:
+            for entry in [each for each in entries if each.unsettled]:
+                if entry.added is not None and _holds_for_all(entry.added, oldest):
+                    entry.added = None
+                    changed = True
+                if entry.removed is not None and _holds_for_all(entry.removed, oldest):
+                    entries.remove(entry)
+                    changed = True
+                    if entries is self.names:
+                        self.schema.unfile(self, entry.item)
+        if changed:
+            self._changed()
 
 
 class SessionTable(Table):
@@ -244,8 +260,13 @@ class SessionTable(Table):
     def follow(self) -> None:
         """Take over what has changed."""
         live = self.live
-        if live.epoch == self._epoch and not live.pending:
-            return
+        if live.epoch != self._epoch or live.pending:
+            with live.schema.lock:
+                live.settle()
+                self._take_over()
+
+    def _take_over(self) -> None:
+        live = self.live
         session = self._session()
         reader = None if session is None else session.transaction
         columns = live.inherited + [entry.item for entry in live.columns if entry.visible(reader)]
@@ -275,6 +296,8 @@ class Schema:
 
     def __init__(self, database: AttachedDatabase) -> None:
         self._home = weakref.ref(database)
+        self.lock = database.instance.lock
+        self._versions = database.instance.transactions.store
         self.catalog = Catalog.load(database.store)
         self._by_name: dict[bytes, list[LiveTable]] = {}
         self._by_objid: dict[int, LiveTable] = {}
@@ -320,6 +343,10 @@ class Schema:
             table_tree(LOCALES),
         )
 
+    def oldest_snapshot(self) -> Transaction | None:
+        """The open transaction that began first."""
+        return self._versions.oldest
+
     # -- finding tables --------------------------------------------------------------------------------------------------------
 
     def live(self, objid: int) -> LiveTable:
@@ -344,13 +371,15 @@ class Schema:
                 if folded(entry.item) == wanted and not removed:
                     raise jet_error(codes.JET_errTableDuplicate, f"there is a table {name}", file=self.database.path)
 
-    def visible(self, session: Session) -> Iterator[tuple[str, LiveTable]]:
+    def visible(self, session: Session) -> list[tuple[str, LiveTable]]:
         """All tables the session sees, in the order of their names."""
+        found = []
         for wanted in sorted(self._by_name):
             for live in self._by_name[wanted]:
                 name = live.name(session.transaction)
                 if name is not None and folded(name) == wanted:
-                    yield name, live
+                    found.append((name, live))
+        return found
 
     # -- changes ---------------------------------------------------------------------------------------------------------------
 
@@ -360,7 +389,7 @@ class Schema:
         if live not in known:
             known.append(live)
 
-    def _unfile(self, live: LiveTable, name: str) -> None:
+    def unfile(self, live: LiveTable, name: str) -> None:
         """The table has lost a name."""
         wanted = folded(name)
         if any(folded(entry.item) == wanted for entry in live.names):
@@ -386,15 +415,14 @@ class Schema:
         self._name(session, live, name)
 
     def _name(self, session: Session, live: LiveTable, name: str) -> None:
-        session.on_rollback(lambda: self._unfile(live, name))
+        session.on_rollback(lambda: self.unfile(live, name))
         live.add(session, live.names, name)
         self._file(live, name)
 
     def drop(self, session: Session, live: LiveTable) -> None:
         """Take its name from a table."""
         entry = next(each for each in live.names if each.visible(session.transaction))
-        live.remove(session, live.names, entry)
-        session.when_unneeded(lambda _: self._unfile(live, entry.item))
+        live.remove(session, entry)
 
 
 _schemas: weakref.WeakKeyDictionary[AttachedDatabase, Schema] = weakref.WeakKeyDictionary()
