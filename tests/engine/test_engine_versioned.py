@@ -75,7 +75,7 @@ def test_a_read_only_transaction_changes_nothing(tree: VersionedTree, one: Sessi
         lambda: tree.replace(one, b"a", b"", b""),
         lambda: tree.delete(one, b"a"),
         lambda: tree.delta(one, b"a", 0, 1, 4),
-        lambda: tree.lock(one, b"a", write=False),
+        lambda: tree.lock(one, b"a", write=True),
     ):
         with refused(codes.JET_errTransReadOnly), one.implicit_transaction():
             change()
@@ -199,7 +199,10 @@ def test_counters_of_several_sessions_add_up(tree: VersionedTree, one: Session, 
 
 def test_a_delta_without_version_survives_the_roll_back(tree: VersionedTree, one: Session, two: Session) -> None:
     one.begin()
+    two.begin()
+    tree.lock(two, b"a", write=True)
     tree.delta(one, b"a", 0, 100, 4, versioned=False)
+    two.rollback()
     assert tree.get(two, b"a") == (100).to_bytes(4, "little") + b"a"
     one.rollback()
     assert tree.get(one, b"a") == (100).to_bytes(4, "little") + b"a"
@@ -215,8 +218,13 @@ def test_a_counter_must_lie_in_the_data_and_the_node_must_be_there(tree: Version
     tree.delete(one, b"a")
     assert tree.delta(one, b"a", 0, 1, 4) == 0
     one.commit()
-    with refused(codes.JET_errRecordDeleted), one.implicit_transaction():
-        tree.delta(one, b"a", 0, 1, 4)
+    with one.implicit_transaction():
+        assert tree.delta(one, b"a", 0, 1, 4) == 1
+        tree.lock(one, b"a", write=True)
+    one.idle()
+    for change in (lambda: tree.delta(one, b"a", 0, 1, 4), lambda: tree.lock(one, b"a", write=True)):
+        with refused(codes.JET_errRecordDeleted), one.implicit_transaction():
+            change()
 
 
 def test_read_locks_are_shared_and_become_write_locks_when_nobody_else_has_one(

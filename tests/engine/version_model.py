@@ -104,18 +104,17 @@ class VersionModel:
         others += [each for each in self.done if each.committed is not None and each.committed > mine.began]
         return [change for each in others for change in each.changes() if change.bookmark == bookmark]
 
-    def outcome(self, session: int, kind: str, bookmark: Bookmark) -> str:
-        """"" or the name of the error."""
+    def outcomes(self, session: int, kind: str, bookmark: Bookmark) -> set[str]:
+        """"" or the name of the error. A deleted node can be locked, and take deltas, until the clean-up gets at it."""
         foreign = self.foreign(session, bookmark)
         seen = bookmark in self.view(session)
         if kind == "insert":
-            return "KeyDuplicate" if seen or foreign else ""
+            return {"KeyDuplicate" if seen or foreign else ""}
         commutes = kind in ("delta", "read lock")
         conflict = any(not (commutes and change.kind == kind) for change in foreign)
-        if kind == "delta" and not seen:
-            own = any(change.bookmark == bookmark for change in self.open[session].changes())
-            return "WriteConflict" if conflict else "" if own else "RecordDeleted"
-        return "RecordDeleted" if not seen else "WriteConflict" if conflict else ""
+        if seen or conflict:
+            return {"WriteConflict" if conflict else ""} | (set() if seen else {"RecordDeleted"})
+        return {"RecordDeleted"} if kind in ("replace", "delete") else {"", "RecordDeleted"}
 
     def page_counter(self, session: int, bookmark: Bookmark) -> int:
         """The counter with everybody's deltas, of a node that the session sees and may add to."""
