@@ -68,14 +68,13 @@ class InstanceLog:
             self._checked()
         image = record.encode()
         size = len(image)
-        try:
-            if self._may_roll(size):
-                with self.instance.gate.writing():
+        position = self.stream.append_image(image)
+        if position is None:
+            with self.instance.gate.writing() if self._may_roll(size) else nullcontext():
+                try:
                     position = self.stream.append(record)
-            else:
-                position = self.stream.append_image(image, record)
-        except JetError as problem:
-            raise self._met(problem) from None
+                except JetError as problem:
+                    raise self._met(problem) from None
         thread_counters().count_record(size)
         return position
 

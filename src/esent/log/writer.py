@@ -349,16 +349,17 @@ class LogStream:
 
         Raises JET_errLogWriteFail (the stream is dead), JET_errLogDiskFull, JET_errLogSequenceEnd, JET_errLogBufferTooSmall.
         """
-        return self.append_image(record.encode(), record)
+        position = self.append_image(record.encode())
+        return position if position is not None else self.append_all((record,))[0]
 
-    def append_image(self, image: bytes, record: Record) -> Lgpos:
-        """As `append`, for a record whose bytes are known already."""
+    def append_image(self, image: bytes) -> Lgpos | None:
+        """As `append`, for the bytes of a record, where the current segment has room for it; else None, and nothing happened."""
         with self._changed:
             buffer = self._buffer
             usual = not (self._rolling or self._closed or self._quiesced or self._failure is not None or self.sequence_end)
             if usual and len(image) <= SEGMENT_SIZE - buffer.ib:
                 return buffer.append(image)
-        return self.append_all((record,))[0]
+        return None
 
     def append_all(self, records: Sequence[Record]) -> list[Lgpos]:
         """Log several records, with none of another thread between them; their positions. Raises as `append`."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.pages.cache import CachedPage
-from esent.pages.edit import MIN_PREFIX, NODE_DELETED, PAGE_LEAF, PAGE_SPACE_TREE, common_prefix
+from esent.pages.edit import MIN_PREFIX, NODE_DELETED, PAGE_LEAF, PAGE_ROOT, PAGE_SPACE_TREE, common_prefix
 from esent.tree.live import (
     OPER_FLAG_INSERT_AND_REPLACE,
     OPER_INSERT,
@@ -73,6 +73,10 @@ class WritableTree:
         self.unique = unique
         self.density = density
         self.name = name or TreeName(objid, root, unique)
+        self._objid_bytes = objid.to_bytes(4, "little")
+        self._near: CachedPage | None = None  # the leaf found last, as it was then, and for what
+        self._near_dbtime = 0
+        self._near_bookmark = b""
 
     # -- the way down -----------------------------------------------------------------------------------------------------
 
@@ -81,12 +85,22 @@ class WritableTree:
 
     def _root(self) -> CachedPage:
         page = self.store.get(self.root)
-        if page.objid != self.objid or not page.is_root:
+        if page.data[24:28] != self._objid_bytes or not page.data[36] & PAGE_ROOT:
             raise self._wrong(page, "not its root page", codes.JET_errCatalogCorrupted)
         return page
 
     def _leaf(self, bookmark: bytes) -> CachedPage:
         """The leaf where a bookmark belongs."""
+        near = self._near
+        # As long as a leaf is as it was, it is the place for what was found in it. The last one takes all that is above.
+        if (
+            near is not None
+            and near.dbtime == self._near_dbtime
+            and self.store.holds(near)
+            and (bookmark == self._near_bookmark or (not near.next and self._is_above(bookmark, near)))
+        ):
+            self._near_bookmark = bookmark
+            return near
         page = self._root()
         get = self.store.get
         depth = 0
@@ -94,9 +108,18 @@ class WritableTree:
             parent = page
             page = get(page.child(page.seek_child(bookmark)))
             depth += 1
-            if page.objid != self.objid or depth > MAX_DEPTH:
+            if page.data[24:28] != self._objid_bytes or depth > MAX_DEPTH:
                 raise self._wrong(parent, f"page {page.pgno} is not a child of its parent")
+        self._near, self._near_dbtime, self._near_bookmark = page, page.dbtime, bookmark
         return page
+
+    def _is_above(self, bookmark: bytes, page: CachedPage) -> bool:
+        """Whether a bookmark is above the last one of a leaf."""
+        last = page.line_count - 1
+        if last < 0:
+            return False
+        highest = page.key(last)
+        return bookmark > (highest if self.unique else highest + page.value(last))
 
     def _path(self, bookmark: bytes) -> list[tuple[CachedPage, int]]:
         """The pages from the root to the leaf, each with the line that leads on; 0 for the leaf."""
@@ -220,6 +243,35 @@ class WritableTree:
         """The number of the leaf where a bookmark belongs."""
         return self._leaf(self._bookmark(key, data_bookmark)).pgno
 
+    def fraction_of(self, key: bytes, data: bytes = b"") -> tuple[int, int]:
+        """Where a bookmark is among all nodes: (nodes before, nodes in all), as if all pages of a level were equally full."""
+        before, total = 0, 1
+        bookmark = self._bookmark(key, data)
+        for page, line in self._path(bookmark):
+            count = page.line_count
+            place = page.seek(key, None if self.unique else data)[0] if page.is_leaf else line
+            before = before * count + place
+            total *= count
+        return before, total
+
+    def at_fraction(self, before: int, total: int) -> Position | None:
+        """The node that `before` of `total` nodes are before, found without counting; None in an empty tree."""
+        part = min(before / total, 1.0) if total else 0.0
+        page = self._root()
+        depth = 0
+        while True:
+            count = page.line_count
+            if count == 0:
+                return None
+            line = min(int(part * count), count - 1)
+            part = min(part * count - line, 1.0)
+            if page.is_leaf:
+                return Position(page, line)
+            page = self.store.get(page.child(line))
+            depth += 1
+            if page.objid != self.objid or depth > MAX_DEPTH:
+                raise self._wrong(page, "not a child of its parent")
+
     # -- changes ------------------------------------------------------------------------------------------------------------
 
     def insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> None:
@@ -240,6 +292,8 @@ class WritableTree:
             size = len(key) - shared + len(data) + (8 if shared else 6)
             if self._has_room(page, line, size):
                 store.insert(writer, self.name, page, line, shared, key[shared:] if shared else key, data, rceid)
+                if page is self._near:
+                    self._near_dbtime = page.dbtime  # a node more changes nothing about what belongs there
                 return
             if self._split(writer, bookmark, Operation(OPER_INSERT, line, key, data, rceid)):
                 return
