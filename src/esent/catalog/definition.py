@@ -255,7 +255,7 @@ def define_index(wish: IndexWish, name: str, table: Table, page_size: int) -> In
     index.tuple_limits = limits
     index.locale = wish.locale or DEFAULT_LOCALE
     if wish.mapping is not None:
-        index.lcmap = _mapping(wish)
+        index.lcmap = checked_mapping(wish)
     if localized:
         index.version, index.sort_id = SORT_VERSION, SORT_ID.bytes_le
     index.key_most = _key_most(wish, grbit, page_size)
@@ -330,7 +330,8 @@ def _key_most(wish: IndexWish, grbit: int, page_size: int) -> int:
     return wish.key_most
 
 
-def _mapping(wish: IndexWish) -> int:
+def checked_mapping(wish: IndexWish) -> int:
+    """JET_errInvalidLCMapStringFlags for flags of a mapping that are none, or do not sort."""
     mapping = wish.mapping
     if not isinstance(mapping, int) or mapping & ~_MAPPING_FLAGS or not mapping & _MAPPING_SORTS:
         raise _bad(codes.JET_errInvalidLCMapStringFlags, wish, f"mapping {mapping!r}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from esent.catalog.objects import Index, Table
@@ -26,6 +27,24 @@ if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
     from esent.engine.session import Session
     from esent.engine.update import Update
+
+
+class Call(Enum):
+    """The kinds of calls, as far as tables differ in which of them they take."""
+
+    CLOSE = "closing"
+    DUPLICATE = "duplicating a cursor"
+    MOVE = "moving"
+    SEEK = "seeking"
+    RANGE = "setting a range"
+    KEY = "making a key"
+    BOOKMARK = "going by bookmarks"
+    RETRIEVE = "reading columns"
+    RETRIEVE_KEY = "reading a key"
+    UPDATE = "changing or inserting a record"
+    DELETE = "deleting a record"
+    TABLE_INFO = "information"
+    OTHER = "this use"
 
 
 class Cursor:
@@ -133,6 +152,27 @@ class Cursor:
         if values is None:
             raise jet_error(codes.JET_errLVCorrupted, f"table {self.table.name} has no long values, but a record refers to one")
         return values
+
+    # -- what kinds of tables do in their own way -------------------------------------------------------------------
+
+    def admit(self, call: Call) -> None:
+        """Before a call: JET_errIllegalOperation where a table of this kind does not take it."""
+
+    def admit_move(self, rows: int) -> None:
+        """Before a move by rows."""
+
+    def shown_bookmark(self, key: bytes) -> bytes:
+        """The bookmark of the record with a primary key, as the API has it."""
+        return key
+
+    def known_bookmark(self, mark: bytes) -> bytes:
+        """The primary key of the record with a bookmark; JET_errInvalidBookmark."""
+        return mark
+
+    def entry_key(self) -> bytes:
+        """The key of the current index entry. JET_errNoCurrentRecord, JET_errRecordDeleted."""
+        self.current.data()
+        return self.current.key
 
     # -- where it is ----------------------------------------------------------------------------------------------
 
@@ -269,10 +309,11 @@ def resolve_cursor(session: Session, tableid: object) -> Cursor:
 
 
 @contextmanager
-def cursor_call(sesid: object, tableid: object, *, closing: bool = False) -> Iterator[Cursor]:
+def cursor_call(sesid: object, tableid: object, call: Call = Call.OTHER, *, closing: bool = False) -> Iterator[Cursor]:
     """Around every call that takes a session and a table; `closing` as of `session_call`."""
     with session_call(sesid, closing=closing) as session:
         session.check_owner()
         cursor = resolve_cursor(session, tableid)
         cursor.refresh_view()
+        cursor.admit(call)
         yield cursor

@@ -158,9 +158,12 @@ class MemoryHome:
     def forget(self) -> None:
         """The table is closed."""
         for objid in self._trees:
-            self.instance.transactions.store.forget_tree(self.dbid, objid)
-            forget_counters(self, objid)
+            self._forget_tree(objid)
         self._trees.clear()
+
+    def _forget_tree(self, objid: int) -> None:
+        self.instance.transactions.store.forget_tree(self.dbid, objid)
+        forget_counters(self, objid)
 
 
 def new_objid() -> int:

@@ -52,6 +52,8 @@ def move(cursor: Cursor, rows: object, grbit: object = 0) -> None:
         count -= 2**32
     if not -(2**31) <= count <= _INT_MOST:
         raise jet_error(codes.JET_errInvalidParameter, f"a move by {count} rows")
+    if count != _FIRST:
+        cursor.admit_move(count)
     cursor.cancel_update()
     with cursor.session.instance.lock:
         _move(cursor, count, other_key=bool(options & grbits.JET_bitMoveKeyNE))
@@ -102,7 +104,7 @@ def make_key(cursor: Cursor, data: bytes | None, grbit: object) -> None:
         cursor.primary.search.reset()  # all positions of a cursor have one buffer for their keys
     value = data or b""
     if options & grbits.JET_bitNormalizedKey:
-        search.set_normalised(value, KEY_MOST_DEFAULT if index is None else index.key_most)
+        search.set_normalised(value, KEY_MOST_DEFAULT if index is None else cursor.view.definition(index).key_most)
         return
     if index is None:
         raise jet_error(codes.JET_errNoCurrentIndex, f"table {cursor.table.name} has no primary index to make a key for")
@@ -118,8 +120,7 @@ def retrieve_key(cursor: Cursor, grbit: object = 0) -> bytes:
             raise jet_error(codes.JET_errKeyNotMade, "retrieving a search key that was not made")
         return place.search.data
     with cursor.session.instance.lock:
-        place.data()
-        return place.key
+        return cursor.entry_key()
 
 
 def seek(cursor: Cursor, grbit: object) -> int:
@@ -184,7 +185,10 @@ def _seeks_behind(cursor: Cursor, place: TreePosition) -> bool:
     """Whether a seek for a greater entry goes behind all with the key at once: the key has all its segments, and room."""
     if cursor.index is None or place.tree.unique:
         return False
-    return place.search.columns == len(cursor.index.segments) and len(place.search.data) <= cursor.index.key_most
+    return (
+        place.search.columns == len(cursor.index.segments)
+        and len(place.search.data) <= cursor.view.definition(cursor.index).key_most
+    )
 
 
 def _seek_equal_found(cursor: Cursor, place: TreePosition, options: int) -> int:
@@ -263,7 +267,7 @@ def bookmark(cursor: Cursor) -> bytes:
     """JetGetBookmark. JET_errNoCurrentRecord where it is on no record; one that is gone keeps its bookmark."""
     if not cursor.primary.on_node:
         raise jet_error(codes.JET_errNoCurrentRecord, f"the bookmark of a cursor that is {cursor.primary.where.value}")
-    return cursor.primary.key
+    return cursor.shown_bookmark(cursor.primary.key)
 
 
 def require_unchanged(cursor: Cursor) -> None:
@@ -283,6 +287,7 @@ def goto_bookmark(cursor: Cursor, mark: bytes | None, number: int = 1) -> None:
     """
     if not mark:
         raise jet_error(codes.JET_errInvalidBookmark, "an empty bookmark")
+    mark = cursor.known_bookmark(mark)
     cursor.cancel_update()
     cursor.reset_range()
     cursor.primary.search.reset()

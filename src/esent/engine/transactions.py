@@ -224,7 +224,9 @@ class Transactions:
         if version.oper in _UNLOGGED:
             return
         assert version.chain is not None
-        owner: TreeOwner = version.chain.tree.owner
+        owner: TreeOwner | None = version.chain.tree.owner
+        if owner is None:  # a temporary table that is closed
+            return
         if version.pgno:
             self._log_image(version)
         owner.undo(session, version)

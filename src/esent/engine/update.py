@@ -266,7 +266,7 @@ def make(cursor: Cursor, grbit: object = 0) -> bytes:
             update.failed = True
             raise
     cursor.update = None
-    return bookmark
+    return cursor.shown_bookmark(bookmark)
 
 
 def _insert(cursor: Cursor, update: Update, options: int) -> bytes:
@@ -441,7 +441,7 @@ def escrow_update(cursor: Cursor, columnid: object, delta: bytes, grbit: object 
         raise jet_error(codes.JET_errInvalidOperation, f"column {column.name} takes no escrow updates")
     size = column.max_size
     with session.implicit_transaction():
-        bookmark = cursor.bookmark
+        bookmark = _last_bookmark(cursor)
         tree = cursor.primary.tree
         amount = int.from_bytes(delta, "little", signed=True)
         versioned = not options & grbits.JET_bitEscrowNoRollback
@@ -449,6 +449,15 @@ def escrow_update(cursor: Cursor, columnid: object, delta: bytes, grbit: object 
         if column.flags & FLAG_DELETE_ON_ZERO and versioned:
             session.when_unneeded(ZeroRecord(cursor, bookmark, column))
     return old.to_bytes(size, "little")
+
+
+def _last_bookmark(cursor: Cursor) -> bytes:
+    """The record an escrow update goes to: the one the cursor was on last, also when a roll-back has taken it away from there."""
+    cursor.refresh()
+    mark = cursor.primary.last_key
+    if not mark:
+        cursor.primary.require_node()
+    return mark
 
 
 def get_lock(cursor: Cursor, grbit: object) -> None:

@@ -70,6 +70,8 @@ class NodeTree(Protocol):
     ) -> None: ...
     def undo(self, writer: Writer, version: Version, key: bytes, data_bookmark: bytes) -> None: ...
     def page_of(self, key: bytes, data_bookmark: bytes) -> int: ...
+    def fraction_of(self, key: bytes, data: bytes = b"") -> tuple[int, int]: ...
+    def at_fraction(self, before: int, total: int) -> Node | None: ...
 
 
 class TreeHome(Protocol):
@@ -124,7 +126,7 @@ class VersionedTree:
             taken = node is not None and not node.flags & NODE_DELETED
             if taken or self._conflicts(transaction, OPER_INSERT, key, bookmark):
                 raise self._refusal(codes.JET_errKeyDuplicate, "inserting a node whose key is taken")
-            session.require_writable()
+            self._require_writable(session)
             before = node.data if node is not None and self.unique else b""
             self._require_room(transaction, key, bookmark, len(before))
             rceid = self.store.next_rceid() if versioned else 0
@@ -251,8 +253,13 @@ class VersionedTree:
 
     def _begin_change(self, session: Session, *, write: bool = True) -> Transaction | None:
         if write:
-            session.require_writable()
+            self._require_writable(session)
         return session.open_transaction() if self.versioned else session.transaction
+
+    def _require_writable(self, session: Session) -> None:
+        """A transaction that only reads may still change temporary tables."""
+        if self.dbid:
+            session.require_writable()
 
     def _writer(self, session: Writer) -> Writer:
         """Who the pages know the session as; without a log it begins nothing in that of the instance."""
@@ -385,6 +392,11 @@ class VersionedCursor:
         """Key of the node it is on. JET_errNoCurrentRecord where it is on none."""
         self._require_on()
         return self._key
+
+    @property
+    def place_data(self) -> bytes:
+        """What belongs to the place beside its key."""
+        return self._data_bookmark
 
     @property
     def bookmark_key(self) -> bytes:

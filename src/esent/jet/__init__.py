@@ -27,6 +27,7 @@ from esent.jet import (
     snapshot,
     structures,
     table_information,
+    temporary,
     updates,
 )
 from esent.jet.backup import *
@@ -43,6 +44,7 @@ from esent.jet.sessions import *
 from esent.jet.snapshot import *
 from esent.jet.structures import *
 from esent.jet.table_information import *
+from esent.jet.temporary import *
 from esent.jet.updates import *
 
 __all__ = ["JetError", "JetWarning"]
@@ -64,3 +66,4 @@ __all__ += retrieval.__all__
 __all__ += updates.__all__
 __all__ += schema.__all__
 __all__ += table_information.__all__
+__all__ += temporary.__all__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esent.constants import codes
-from esent.engine.cursor import cursor_call
+from esent.engine.cursor import Call, cursor_call
 from esent.errors import jet_error
 from esent.jet.handles import JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID
 
@@ -21,14 +21,14 @@ def buffer(value: object, what: str) -> bytes | None:
 
 def JetCloseTable(sesid: JET_SESID, tableid: JET_TABLEID) -> JET_ERR:
     """Close a table; a prepared update is cancelled."""
-    with cursor_call(sesid, tableid, closing=True) as cursor:
+    with cursor_call(sesid, tableid, Call.CLOSE, closing=True) as cursor:
         cursor.close()
     return 0
 
 
 def JetDupCursor(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT = 0) -> JET_TABLEID:
     """Another cursor on the same table, on its first record."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.DUPLICATE) as cursor:
         return cursor.duplicate().handle
 
 

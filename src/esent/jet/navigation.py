@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from esent.constants import codes, grbits
 from esent.engine import navigation
-from esent.engine.cursor import cursor_call
+from esent.engine.cursor import Call, cursor_call
 from esent.errors import jet_error
 from esent.jet.cursors import buffer
 from esent.jet.handles import JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID, Buffer
@@ -20,40 +20,40 @@ _PREREAD = (
 
 def JetMove(sesid: JET_SESID, tableid: JET_TABLEID, cRow: int, grbit: JET_GRBIT = 0) -> JET_ERR:
     """Move by rows, or to the first or last one. JET_errNoCurrentRecord beyond the end."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.MOVE) as cursor:
         navigation.move(cursor, cRow, grbit)
     return 0
 
 
 def JetMakeKey(sesid: JET_SESID, tableid: JET_TABLEID, pvData: Buffer | None, grbit: JET_GRBIT) -> JET_ERR:
     """Add a column value to the search key, or give it whole."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.KEY) as cursor:
         navigation.make_key(cursor, buffer(pvData, "a key value"), grbit)
     return 0
 
 
 def JetSeek(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT) -> JET_ERR:
     """Go to an entry relative to the search key; JET_wrnSeekNotEqual, JET_wrnUniqueKey."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.SEEK) as cursor:
         return navigation.seek(cursor, grbit)
 
 
 def JetSetIndexRange(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT) -> JET_ERR:
     """Limit moves in one direction to the search key, or take the limit off."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.RANGE) as cursor:
         navigation.set_index_range(cursor, grbit)
     return 0
 
 
 def JetGetBookmark(sesid: JET_SESID, tableid: JET_TABLEID) -> bytes:
     """The bookmark of the current record."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.BOOKMARK) as cursor:
         return navigation.bookmark(cursor)
 
 
 def JetGotoBookmark(sesid: JET_SESID, tableid: JET_TABLEID, pvBookmark: Buffer | None) -> JET_ERR:
     """Go to the record with a bookmark."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.BOOKMARK) as cursor:
         navigation.goto_bookmark(cursor, buffer(pvBookmark, "a bookmark"))
     return 0
 

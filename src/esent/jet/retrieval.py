@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from esent.constants import codes
 from esent.engine import navigation, record_size, retrieve, update
-from esent.engine.cursor import cursor_call
+from esent.engine.cursor import Call, cursor_call
 from esent.engine.enumerate import enumerate_columns
 from esent.errors import jet_error
 from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID
@@ -43,7 +43,7 @@ def JetRetrieveColumn(
     sesid: JET_SESID, tableid: JET_TABLEID, columnid: JET_COLUMNID, grbit: JET_GRBIT = 0, pretinfo: JET_RETINFO | None = None
 ) -> bytes | None:
     """The value of a column, from `pretinfo.ibLongValue` on; None for NULL."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.RETRIEVE) as cursor:
         if pretinfo is None:
             return retrieve.retrieve(cursor, columnid, grbit).data
         if not isinstance(pretinfo, JET_RETINFO):
@@ -57,7 +57,7 @@ def JetRetrieveColumn(
 
 def JetRetrieveColumns(sesid: JET_SESID, tableid: JET_TABLEID, pretrievecolumn: list[JET_RETRIEVECOLUMN]) -> JET_ERR:
     """Several values; every element gets its data, `err`, and which value of which column it is."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.RETRIEVE) as cursor:
         for element in pretrievecolumn:
             if not isinstance(element, JET_RETRIEVECOLUMN):
                 raise jet_error(codes.JET_errInvalidParameter, f"{element!r} is not a JET_RETRIEVECOLUMN")
@@ -79,7 +79,7 @@ def JetEnumerateColumns(
     grbit: JET_GRBIT = 0,
 ) -> list[JET_ENUMCOLUMN]:
     """All columns the record has, or those asked for, with all their values."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.RETRIEVE) as cursor:
         wanted = [(each.columnid, list(each.rgtagSequence)) for each in rgEnumColumnId or []]
         found = enumerate_columns(cursor, wanted, cbDataMost, grbit)
     return [
@@ -97,14 +97,14 @@ def JetEnumerateColumns(
 
 def JetRetrieveKey(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT = 0) -> bytes:
     """The key of the current index entry, or with JET_bitRetrieveCopy the search key."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.RETRIEVE_KEY) as cursor:
         return navigation.retrieve_key(cursor, grbit)
 
 
 def _sized(
     sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT, structure: type, before: object
 ) -> JET_RECSIZE | JET_RECSIZE2 | JET_RECSIZE3:
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.RETRIEVE) as cursor:
         if before is not None and not isinstance(before, structure):
             raise jet_error(codes.JET_errInvalidParameter, f"{before!r} is not a {structure.__name__}")
         size = record_size.record_size(cursor, grbit)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from esent.catalog.locales import locale_number
 from esent.catalog.objects import LCID_DEFAULT, Index, Segment, Table
 from esent.constants import codes, grbits
-from esent.engine.cursor import Cursor, cursor_call
+from esent.engine.cursor import Call, Cursor, cursor_call
 from esent.engine.database import AttachedDatabase
 from esent.engine.list_table import list_table
 from esent.engine.navigation import index_id
@@ -425,7 +425,7 @@ def _object_info(table: SessionTable) -> JET_OBJECTINFO:
 
 def JetGetTableInfo(sesid: JET_SESID, tableid: JET_TABLEID, InfoLevel: int) -> TableInfo:
     """About an open table, by level; sizes are in pages."""
-    with cursor_call(sesid, tableid) as cursor, cursor.session.instance.lock:
+    with cursor_call(sesid, tableid, Call.TABLE_INFO) as cursor, cursor.session.instance.lock:
         table = _own_table(cursor, codes.JET_errInvalidOperation)
         database = cursor.database
         answers: dict[int, Callable[[], TableInfo]] = {

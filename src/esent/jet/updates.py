@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from esent.constants import codes
 from esent.engine import set_column, update
-from esent.engine.cursor import cursor_call
+from esent.engine.cursor import Call, cursor_call
 from esent.errors import JetError, jet_error
 from esent.jet.cursors import buffer
 from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID, Buffer
@@ -20,7 +20,7 @@ def _value(data: object) -> bytes | int | None:
 
 def JetPrepareUpdate(sesid: JET_SESID, tableid: JET_TABLEID, prep: int) -> JET_ERR:
     """Begin an insert, a replace or a copy, or cancel one."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.UPDATE) as cursor:
         update.prepare(cursor, prep)
     return 0
 
@@ -34,7 +34,7 @@ def JetSetColumn(
     psetinfo: JET_SETINFO | None = None,
 ) -> JET_ERR:
     """Set a column of the prepared update. JET_wrnColumnMaxTruncated: only a part of the value was taken."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.UPDATE) as cursor:
         if psetinfo is None:
             return set_column.set_column(cursor, columnid, _value(pvData), grbit)
         if not isinstance(psetinfo, JET_SETINFO):
@@ -44,7 +44,7 @@ def JetSetColumn(
 
 def JetSetColumns(sesid: JET_SESID, tableid: JET_TABLEID, psetcolumn: list[JET_SETCOLUMN]) -> JET_ERR:
     """Set several columns; the first that fails ends it. Every element gets its `err`."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.UPDATE) as cursor:
         for element in psetcolumn:
             if not isinstance(element, JET_SETCOLUMN):
                 raise jet_error(codes.JET_errInvalidParameter, f"{element!r} is not a JET_SETCOLUMN")
@@ -60,7 +60,9 @@ def JetSetColumns(sesid: JET_SESID, tableid: JET_TABLEID, psetcolumn: list[JET_S
                     cursor, element.columnid, value, element.grbit, element.itagSequence, element.ibLongValue
                 )
             except JetError as problem:
-                element.err = problem.code
+                # That there is no transaction is the answer of the call alone.
+                if problem.code != codes.JET_errNotInTransaction:
+                    element.err = problem.code
                 raise
             element.err = status
         return status
@@ -73,13 +75,13 @@ def JetUpdate(sesid: JET_SESID, tableid: JET_TABLEID) -> bytes:
 
 def JetUpdate2(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT = 0) -> bytes:
     """JetUpdate with options."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.UPDATE) as cursor:
         return update.make(cursor, grbit)
 
 
 def JetDelete(sesid: JET_SESID, tableid: JET_TABLEID) -> JET_ERR:
     """Delete the current record; the cursor stays at its place."""
-    with cursor_call(sesid, tableid) as cursor:
+    with cursor_call(sesid, tableid, Call.DELETE) as cursor:
         update.delete(cursor)
     return 0
 
