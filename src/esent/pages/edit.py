@@ -92,6 +92,61 @@ def _put64(data: bytearray, offset: cython.Py_ssize_t, value: cython.longlong) -
     return 0
 
 
+@cython.cfunc
+def _store(image: bytearray, at: cython.Py_ssize_t, body: bytes) -> cython.int:
+    """Copy `body` to offset `at`."""
+    count: cython.Py_ssize_t = len(body)
+    if at < 0 or at + count > len(image):
+        raise jet_error(codes.JET_errInternalError, f"writing {count} bytes to offset {at} of a page image")
+    if cython.compiled:
+        i: cython.Py_ssize_t
+        goal: cython.p_char = cython.cast(cython.p_char, image) + at
+        source: cython.p_char = cython.cast(cython.p_char, body)
+        for i in range(count):
+            goal[i] = source[i]
+    else:
+        image[at : at + count] = body
+    return 0
+
+
+@cython.cfunc
+def _fetch(image: bytearray, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
+    if start < 0 or start > end or end > len(image):
+        raise jet_error(codes.JET_errInternalError, f"reading bytes {start} to {end} of a page image")
+    if cython.compiled:
+        source: cython.p_char = cython.cast(cython.p_char, image)
+        return source[start:end]  # type: ignore[index,return-value]
+    return bytes(image[start:end])
+
+
+@cython.cfunc
+def _open_tag(image: bytearray, tags: cython.Py_ssize_t, tag: cython.Py_ssize_t) -> cython.int:
+    """Move the tags from `tag` on (of `tags`) one place on, to have room for another `tag`."""
+    end: cython.Py_ssize_t = len(image)
+    if cython.compiled:
+        i: cython.Py_ssize_t
+        words: cython.p_uint = cython.cast(cython.p_uint, cython.cast(cython.p_char, image) + end)
+        for i in range(tags, tag, -1):
+            words[-i - 1] = words[-i]
+    else:
+        image[end - 4 * tags - 4 : end - 4 * tag - 4] = image[end - 4 * tags : end - 4 * tag]
+    return 0
+
+
+@cython.cfunc
+def _close_tag(image: bytearray, tags: cython.Py_ssize_t, tag: cython.Py_ssize_t) -> cython.int:
+    """Move the tags behind `tag` (of `tags`) one place back."""
+    end: cython.Py_ssize_t = len(image)
+    if cython.compiled:
+        i: cython.Py_ssize_t
+        words: cython.p_uint = cython.cast(cython.p_uint, cython.cast(cython.p_char, image) + end)
+        for i in range(tag + 1, tags):
+            words[-i] = words[-i - 1]
+    else:
+        image[end - 4 * tags + 4 : end - 4 * tag] = image[end - 4 * tags : end - 4 * tag - 4]
+    return 0
+
+
 @cython.cclass
 class MutablePage:
     """One page as it stands in memory. `data` is always a whole page; `bytes(page.data)` is its image (checksum not fresh)."""
@@ -341,13 +396,13 @@ class MutablePage:
         self._find(line)
         if self._shared:
             at: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
-            return bytes(self.data[at : at + self._shared] + self.data[self._suffix : self._cut])
-        return bytes(self.data[self._suffix : self._cut])
+            return _fetch(self.data, at, at + self._shared) + _fetch(self.data, self._suffix, self._cut)
+        return _fetch(self.data, self._suffix, self._cut)
 
     def value(self, line: int) -> bytes:
         """The data of a node."""
         self._find(line)
-        return bytes(self.data[self._cut : self._end])
+        return _fetch(self.data, self._cut, self._end)
 
     def child(self, line: int) -> int:
         """The page number an internal node points to."""
@@ -364,7 +419,7 @@ class MutablePage:
     def raw_node(self, line: int) -> tuple[int, int, bytes, bytes]:
         """(node flags, prefix size, suffix, data)."""
         self._find(line)
-        return self._flags, self._shared, bytes(self.data[self._suffix : self._cut]), bytes(self.data[self._cut : self._end])
+        return self._flags, self._shared, _fetch(self.data, self._suffix, self._cut), _fetch(self.data, self._cut, self._end)
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
@@ -447,7 +502,7 @@ class MutablePage:
             last = True
         if last:
             _put16(data, 32, ib + size)
-        data[self._header + ib : self._header + ib + size] = body
+        _store(data, self._header + ib, body)
         self._set_tag(tag, size, ib if size else 0, flags)
         _put16(data, 28, free + old - size)
         if _get16(data, 30) > _get16(data, 28):
@@ -482,18 +537,17 @@ class MutablePage:
         if self._contiguous() < size + 4:
             self.reorganise()
         tag: cython.Py_ssize_t = line + first
-        end: cython.Py_ssize_t = self.page_size
-        image[end - 4 * tags - 4 : end - 4 * tag - 4] = image[end - 4 * tags : end - 4 * tag]
+        _open_tag(image, tags, tag)
         ib: cython.Py_ssize_t = _get16(image, 32)
         at: cython.Py_ssize_t = self._header + ib
         flags = (flags & 3) | (4 if prefix else 0)
         if prefix:
             _put16(image, at, prefix)
             _put16(image, at + 2, suffix)
-            image[at + 4 : at + size] = body
+            _store(image, at + 4, body)
         else:
             _put16(image, at, suffix)
-            image[at + 2 : at + size] = body
+            _store(image, at + 2, body)
         if self._large:
             image[at + 1] |= flags << 5
         self._set_tag(tag, size, ib, flags)
@@ -513,7 +567,7 @@ class MutablePage:
     def replace(self, line: int, data: bytes) -> None:
         """Give a node new data; key and flags stay."""
         self._find(line)
-        self._replace_tag(self._tag, bytes(self.data[self._begin : self._cut]) + data, self._flags)
+        self._replace_tag(self._tag, _fetch(self.data, self._begin, self._cut) + data, self._flags)
 
     def replace_key(self, line: int, key: bytes) -> None:
         """Give a node another key; data and flags stay."""
@@ -536,7 +590,7 @@ class MutablePage:
         at: cython.Py_ssize_t = end - 4 * (tag + 1)
         cb: cython.Py_ssize_t = _get16(image, at) & self._compact_mask
         ib: cython.Py_ssize_t = _get16(image, at + 2) & self._compact_mask
-        image[end - 4 * tags + 4 : end - 4 * tag] = image[end - 4 * tags : end - 4 * tag - 4]
+        _close_tag(image, tags, tag)
         _put16(image, 34, state - 1)
         _put16(image, 28, _get16(image, 28) + cb + 4)
         if ib + cb == _get16(image, 32):
@@ -551,7 +605,7 @@ class MutablePage:
         if not self.tag_count:
             return b""
         at: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
-        return bytes(self.data[at : at + (_get16(self.data, self.page_size - 4) & self._compact_mask)])
+        return _fetch(self.data, at, at + (_get16(self.data, self.page_size - 4) & self._compact_mask))
 
     def set_external_header(self, content: bytes) -> None:
         """Replace the content of tag 0 as it is; refused where a node's prefix would no longer be covered."""

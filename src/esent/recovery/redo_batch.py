@@ -95,10 +95,22 @@ def _page_dbtime(image: bytearray) -> cython.longlong:
     return value
 
 
+@cython.cfunc
+@cython.inline
+def _slice(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
+    """For bounds that are known to lie inside."""
+    if cython.compiled:
+        source: cython.p_char = cython.cast(cython.p_char, data)
+        return source[start:end]  # type: ignore[index,return-value]
+    return data[start:end]
+
+
 @cython.cclass
 class _Head:
-    """The fields of LRNODE_ of the record that is applied."""
+    """The fields of LRNODE_ of the record that is applied, and while a batch is, what all versions count for."""
 
+    held: int = cython.declare(cython.longlong)
+    limit: int = cython.declare(cython.longlong)
     procid: int = cython.declare(cython.longlong)
     dbid: int = cython.declare(cython.longlong)
     pgno: int = cython.declare(cython.longlong)
@@ -190,19 +202,19 @@ def _change(page: Any, head: _Head, kind: cython.int, data: bytes, offset: cytho
         suffix = _u16(data, offset + 44)
         prefix = _u16(data, offset + 46)
         start = offset + 50 + prefix
-        if prefix and not page.has_prefix(data[offset + 50 : start]):
+        if prefix and not page.has_prefix(_slice(data, offset + 50, start)):
             raise jet_error(
                 codes.JET_errLogOperationInconsistentWithDatabase,
                 "the prefix of the inserted node is not that of the page",
                 page=head.pgno,
             )
-        page.insert_body(head.line, prefix, suffix, data[start : start + suffix + _u16(data, offset + 48)], versioned)
+        page.insert_body(head.line, prefix, suffix, _slice(data, start, start + suffix + _u16(data, offset + 48)), versioned)
     elif kind == _FLAG_INSERT:
         page.change_node_flags(head.line, _NODE_DELETED, versioned)
     elif kind == _FLAG_DELETE:
         page.change_node_flags(head.line, 0, _NODE_DELETED | versioned)
     elif kind == _REPLACE:
-        page.replace(head.line, data[offset + 50 : offset + 50 + (_u16(data, offset + 44) & 0x7FFF)])
+        page.replace(head.line, _slice(data, offset + 50, offset + 50 + (_u16(data, offset + 44) & 0x7FFF)))
         if versioned:
             page.change_node_flags(head.line, 0, _NODE_VERSIONED)
     elif kind == _DELETE:
@@ -213,25 +225,21 @@ def _change(page: Any, head: _Head, kind: cython.int, data: bytes, offset: cytho
 
 
 @cython.cfunc
-def _release(sessions: Any, level: dict[int, Any]) -> cython.int:
+def _release(head: _Head, level: dict[int, Any]) -> cython.int:
     """Take what a level holds off the account of all versions; the level itself stays."""
-    if not level:
-        return 0
-    held: cython.longlong = sessions.held
     version: Any
     for version in level.values():
         if isinstance(version, tuple):
-            held -= 200 + len(version[1])
+            head.held -= 200 + len(version[1])
         else:
             version.pending = False
-            held -= version_size(version)
-    sessions.held = held
+            head.held -= version_size(version)
     return 0
 
 
 @cython.cfunc
 def _transaction(
-    sessions: Any, kind: cython.int, data: bytes, offset: cython.Py_ssize_t, at: tuple[int, int, int]
+    head: _Head, sessions: Any, kind: cython.int, data: bytes, offset: cython.Py_ssize_t, at: tuple[int, int, int]
 ) -> cython.int:
     """Begin, Begin0, Commit or Commit0."""
     procid: cython.longlong = _u16(data, offset + 1)
@@ -244,8 +252,10 @@ def _transaction(
         if session is None:
             session = sessions.get(procid)
         levels = session.levels
-        if levels:
-            sessions.commit(session)
+        while levels:
+            deeper = levels.pop()
+            if deeper:
+                _release(head, deeper)
         if session.deferred:
             session.deferred.clear()
         if session.macros:
@@ -259,7 +269,8 @@ def _transaction(
     if kind == _COMMIT0:
         while levels:
             deeper = levels.pop()
-            _release(sessions, deeper)
+            if deeper:
+                _release(head, deeper)
         if session.deferred:
             session.deferred.clear()
         session.level = 0
@@ -282,16 +293,29 @@ def _transaction(
 
 
 @cython.cfunc
-def _keep(sessions: Any, level: dict[int, Any], rceid: int, order: int, record: bytes) -> cython.int:
-    """`SessionTable.put` for an insert."""
-    held: cython.longlong = sessions.held
-    held += 200 + len(record)
-    if held > sessions.version_bytes or rceid in level:
-        sessions.put(level, rceid, (order, record))
+def _put(head: _Head, sessions: Any, level: dict[int, Any], version: Any, size: cython.Py_ssize_t) -> cython.int:
+    """`SessionTable.put`."""
+    rceid = head.rceid
+    if head.held + size > head.limit or rceid in level:
+        sessions.held = head.held
+        sessions.put(level, rceid, version)
+        head.held = sessions.held
     else:
-        sessions.held = held
-        level[rceid] = (order, record)
+        head.held += size
+        level[rceid] = version
     return 0
+
+
+@cython.cfunc
+def _kept(levels: list[Any], rceid: int) -> Any:
+    """The level in which that version is, if it is that of an insert, kept as its record; else None."""
+    level: dict[int, Any]
+    i: cython.Py_ssize_t
+    for i in range(len(levels) - 1, -1, -1):
+        level = levels[i]
+        if rceid in level:
+            return level if isinstance(level[rceid], tuple) else None
+    return None
 
 
 @cython.boundscheck(False)
@@ -309,7 +333,7 @@ def apply_batch(redo: Redo, batch: list[Entry], first: int, generation: int) -> 
     pages: dict[int, Any] = {}
     session: Any = None
     page: Any
-    entry: Any
+    entry: tuple[int, int, int, bytes, int, int]
     data: bytes
     count: cython.Py_ssize_t = len(batch)
     index: cython.Py_ssize_t = first
@@ -327,6 +351,10 @@ def apply_batch(redo: Redo, batch: list[Entry], first: int, generation: int) -> 
     version: Any
     macros: dict[int, Any] = {}
     levels: list[dict[int, Any]] = []
+    order: cython.longlong = sessions.order
+    undone: Any = None
+    head.held = sessions.held
+    head.limit = sessions.version_bytes
     try:
         while index < count:
             entry = batch[index]
@@ -340,7 +368,7 @@ def apply_batch(redo: Redo, batch: list[Entry], first: int, generation: int) -> 
                 break
             if kind in (_BEGIN, _COMMIT, _BEGIN0, _COMMIT0):
                 index += 1
-                _transaction(sessions, kind, data, offset, (generation, entry[0], entry[1]))
+                _transaction(head, sessions, kind, data, offset, (generation, entry[0], entry[1]))
                 procid = -1
                 continue
             if kind not in (_INSERT, _DELETE, _FLAG_DELETE, _UNDO, _FLAG_INSERT, _REPLACE) or size < _HEAD_SIZE:
@@ -369,8 +397,10 @@ def apply_batch(redo: Redo, batch: list[Entry], first: int, generation: int) -> 
                 depth = session.level
             if macros and head.dbtime in macros:
                 break
-            if kind == _UNDO and (_u16(data, offset + 48) != _OPER_INSERT or not session.is_kept(head.rceid)):
-                break
+            if kind == _UNDO:
+                undone = _kept(levels, head.rceid) if _u16(data, offset + 48) == _OPER_INSERT else None
+                if undone is None:
+                    break
             if head.dbtime > highest:
                 highest = head.dbtime
             if head.objid > objid:
@@ -385,32 +415,36 @@ def apply_batch(redo: Redo, batch: list[Entry], first: int, generation: int) -> 
                     page.changed(head.dbtime)
                     page.dirty = True
                     page.generation = generation
-                sessions.undone(session, head.rceid)
+                version = undone.pop(head.rceid)
+                head.held -= 200 + len(version[1])
                 continue
             if page is None and kind != _DELETE and db.is_absent(head.pgno):
                 continue
             if kind != _DELETE and head.flags & _VERSIONED and head.rceid:
-                sessions.order += 1
+                order += 1
                 if page is None and kind in (_FLAG_DELETE, _REPLACE):
-                    session.deferred[head.rceid] = sessions.order
+                    session.deferred[head.rceid] = order
                 else:
                     level = depth
                     if head.level < level:
                         level = head.level
                     if kind in (_INSERT, _FLAG_INSERT):
                         if level >= 1:
-                            _keep(sessions, levels[level - 1], head.rceid, sessions.order, data[offset : offset + size])
+                            version = (order, _slice(data, offset, offset + size))
+                            _put(head, sessions, levels[level - 1], version, 200 + size)
                     else:
                         oper = _OPER_REPLACE if kind == _REPLACE else _OPER_FLAG_DELETE
-                        version = _image_version(head, oper, page, sessions.order)
+                        version = _image_version(head, oper, page, order)
                         if level >= 1:
-                            sessions.put(levels[level - 1], head.rceid, version)
+                            _put(head, sessions, levels[level - 1], version, version_size(version))
             if page is not None:
                 _change(page, head, kind, data, offset)
                 page.changed(head.dbtime)
                 page.dirty = True
                 page.generation = generation
     finally:
+        sessions.order = order
+        sessions.held = head.held
         if db is not None:
             db.saw(highest, objid)
         if index > begun:

@@ -111,13 +111,6 @@ class Session:
                 return found
         return None
 
-    def is_kept(self, rceid: int) -> bool:
-        """Whether the version is that of an insert, kept as its record."""
-        for level in reversed(self.levels):
-            if rceid in level:
-                return isinstance(level[rceid], tuple)
-        return False
-
     def drop(self, rceid: int) -> Version | Kept | None:
         """Forget the version; it is undone."""
         self.deferred.pop(rceid, None)
