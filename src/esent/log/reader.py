@@ -13,7 +13,7 @@ from esent.log.files import parse_log_name
 from esent.log.header import HEADER_SIZE, LogHeader
 from esent.log.kinds import FRAGMENT, FRAGMENT_BEGIN, RECOVERY_UNDO, RECOVERY_UNDO2, UNDO_INFO
 from esent.log.records import Record, decode_sized
-from esent.log.scan import SEGMENT_HEADER, SEGMENT_SIZE, record_size, scan_segment
+from esent.log.scan import SEGMENT_HEADER, SEGMENT_SIZE, record_size, scan_segment, whole_records
 from esent.log.segments import BATCH_MARK, CHUNK, LogEnd, continues_record, find_end
 from esent.pages.filesystem import FILES, File, FileSystem
 from esent.pages.primitives import Lgpos, Signature
@@ -190,25 +190,22 @@ class LogFile:
                 if found and not self._begins_undo(found[0], data):
                     raise self._corrupt(isec, SEGMENT_HEADER, "the rest of a record is missing")
                 wanted, pieces = 0, []
-            for kind, offset, size in found:
+            place = padding if padding[0] else (isec, 0)
+            index = 0
+            while index < len(found):
+                kind, offset, size = found[index]
                 ib = offset - base
                 if kind < FRAGMENT_BEGIN or kind > FRAGMENT:
                     leading = False
-                    if ib >= skip:
-                        if ib == SEGMENT_HEADER:
-                            place = padding if padding[0] else (isec, 0)
-                            batch.append((place[0], place[1], kind, data, offset, size))
-                        else:
-                            batch.append((isec, ib, kind, data, offset, size))
-                elif kind == FRAGMENT_BEGIN:
+                    index = whole_records(batch, found, index, isec, place, data, base, skip)
+                    continue
+                index += 1
+                if kind == FRAGMENT_BEGIN:
                     leading = False
                     wanted = int.from_bytes(data[offset + 1 : offset + 5], "little")
                     pieces = [data[offset + 7 : offset + size]]
                     have = size - 7
-                    if ib == SEGMENT_HEADER:
-                        begun = padding if padding[0] else (isec, 0)
-                    else:
-                        begun = (isec, ib)
+                    begun = place if ib == SEGMENT_HEADER else (isec, ib)
                     if offset + size != limit or have >= wanted:
                         raise self._corrupt(isec, ib, "a record cut into pieces does not reach the end of its segment")
                     if ib < skip:

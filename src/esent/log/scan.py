@@ -146,3 +146,40 @@ def scan_segment(data: bytes, base: int, start: int) -> tuple[list[tuple[int, in
         offset += size
         finish = offset
     return found, finish - base, -1
+
+
+def whole_records(
+    batch: list[tuple[int, int, int, bytes, int, int]],
+    found: list[tuple[int, int, int]],
+    index: int,
+    isec: int,
+    place: tuple[int, int],
+    data: bytes,
+    base: int,
+    skip: int,
+) -> int:
+    """Append to `batch` what `scan_segment` found from `index` on, up to a piece of a record; the index of that, or the end.
+
+    Appended are (segment, byte, type, `data`, first byte in it, size), `place` for (segment, byte) of a record at the start of
+    the segment. What stands below byte `skip` of the segment is left out.
+    """
+    i: cython.Py_ssize_t = index
+    count: cython.Py_ssize_t = len(found)
+    start: cython.Py_ssize_t = base
+    least: cython.Py_ssize_t = skip
+    ib: cython.Py_ssize_t
+    number: cython.Py_ssize_t
+    while i < count:
+        kind, offset, size = found[i]
+        number = kind
+        if number == 76 or number == 77:
+            break
+        ib = offset
+        ib -= start
+        if ib >= least:
+            if ib == 40:
+                batch.append((place[0], place[1], kind, data, offset, size))
+            else:
+                batch.append((isec, ib, kind, data, offset, size))
+        i += 1
+    return i

@@ -83,10 +83,88 @@ def common_prefix(first: bytes, second: bytes) -> int:
     return i
 
 
+@cython.cfunc
+@cython.inline
+def _put64(data: bytearray, offset: cython.Py_ssize_t, value: cython.longlong) -> cython.int:
+    i: cython.Py_ssize_t
+    for i in range(4):
+        _put16(data, offset + 2 * i, (value >> (16 * i)) & 0xFFFF)
+    return 0
+
+
+@cython.cfunc
+def _store(image: bytearray, at: cython.Py_ssize_t, body: bytes) -> cython.int:
+    """Copy `body` to offset `at`."""
+    count: cython.Py_ssize_t = len(body)
+    if at < 0 or at + count > len(image):
+        raise jet_error(codes.JET_errInternalError, f"writing {count} bytes to offset {at} of a page image")
+    if cython.compiled:
+        i: cython.Py_ssize_t
+        goal: cython.p_char = cython.cast(cython.p_char, image) + at
+        source: cython.p_char = cython.cast(cython.p_char, body)
+        for i in range(count):
+            goal[i] = source[i]
+    else:
+        image[at : at + count] = body
+    return 0
+
+
+@cython.cfunc
+def _fetch(image: bytearray, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
+    if start < 0 or start > end or end > len(image):
+        raise jet_error(codes.JET_errInternalError, f"reading bytes {start} to {end} of a page image")
+    if cython.compiled:
+        source: cython.p_char = cython.cast(cython.p_char, image)
+        return source[start:end]  # type: ignore[index,return-value]
+    return bytes(image[start:end])
+
+
+@cython.cfunc
+def _open_tag(image: bytearray, tags: cython.Py_ssize_t, tag: cython.Py_ssize_t) -> cython.int:
+    """Move the tags from `tag` on (of `tags`) one place on, to have room for another `tag`."""
+    end: cython.Py_ssize_t = len(image)
+    if cython.compiled:
+        i: cython.Py_ssize_t
+        words: cython.p_uint = cython.cast(cython.p_uint, cython.cast(cython.p_char, image) + end)
+        for i in range(tags, tag, -1):
+            words[-i - 1] = words[-i]
+    else:
+        image[end - 4 * tags - 4 : end - 4 * tag - 4] = image[end - 4 * tags : end - 4 * tag]
+    return 0
+
+
+@cython.cfunc
+def _close_tag(image: bytearray, tags: cython.Py_ssize_t, tag: cython.Py_ssize_t) -> cython.int:
+    """Move the tags behind `tag` (of `tags`) one place back."""
+    end: cython.Py_ssize_t = len(image)
+    if cython.compiled:
+        i: cython.Py_ssize_t
+        words: cython.p_uint = cython.cast(cython.p_uint, cython.cast(cython.p_char, image) + end)
+        for i in range(tag + 1, tags):
+            words[-i] = words[-i - 1]
+    else:
+        image[end - 4 * tags + 4 : end - 4 * tag] = image[end - 4 * tags : end - 4 * tag - 4]
+    return 0
+
+
+@cython.cclass
 class MutablePage:
     """One page as it stands in memory. `data` is always a whole page; `bytes(page.data)` is its image (checksum not fresh)."""
 
-    __slots__ = ("_compact_mask", "_header", "_large", "data", "page_size", "pgno")
+    data: bytearray = cython.declare(bytearray, visibility="readonly")
+    page_size: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    pgno: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    _large: bool = cython.declare(cython.bint)
+    _header: int = cython.declare(cython.Py_ssize_t)
+    _compact_mask: int = cython.declare(cython.int)
+    # the node that `_find` found last
+    _tag: int = cython.declare(cython.Py_ssize_t)
+    _begin: int = cython.declare(cython.Py_ssize_t)
+    _end: int = cython.declare(cython.Py_ssize_t)
+    _flags: int = cython.declare(cython.int)
+    _shared: int = cython.declare(cython.Py_ssize_t)
+    _suffix: int = cython.declare(cython.Py_ssize_t)
+    _cut: int = cython.declare(cython.Py_ssize_t)
 
     def __init__(self, data: bytes | bytearray, pgno: int) -> None:
         """Take an image over (it is copied). JET_errDatabaseCorrupted where its tag array or counters are impossible."""
@@ -162,7 +240,17 @@ class MutablePage:
 
     @dbtime.setter
     def dbtime(self, value: int) -> None:
-        self.data[8:16] = value.to_bytes(8, "little", signed=True)
+        _put64(self.data, 8, value)
+
+    def changed(self, dbtime: cython.longlong) -> None:
+        """A logged change was made: the page has its dbtime, and whatever was scrubbed need not be any more."""
+        _put64(self.data, 8, dbtime)
+        if self.data[37] & PAGE_SCRUBBED >> 8:
+            self.flags &= ~PAGE_SCRUBBED
+
+    def has_prefix(self, prefix: bytes) -> bool:
+        """Whether the key prefix of the page begins with `prefix`."""
+        return self.prefix().startswith(prefix)
 
     @property
     def previous(self) -> int:
@@ -238,17 +326,18 @@ class MutablePage:
 
     # lines
 
-    def _line(self, line: int) -> tuple[int, int, int, int, int, int]:
-        """(tag, offset, end, node flags, prefix size, offset of the suffix's length word + 2) of a node, checked."""
+    @cython.cfunc
+    def _find(self, line: cython.Py_ssize_t) -> cython.int:
+        """Check the node of a line, and note where it stands: from `_begin` its head, from `_suffix` its key, from `_cut` its
+        data, up to `_end`."""
         data: bytearray = self.data
         state: cython.int = _get16(data, 34)
         first: cython.int = (state >> 12) & 7
-        tag: cython.int = line
         if first == 0:
             first = 1
         if line < 0 or line >= (state & 0xFFF) - first:
             raise self._refused(f"there is no line {line} (of {self.line_count})")
-        tag += first
+        tag: cython.Py_ssize_t = line + first
         at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1)
         mask: cython.int = self._compact_mask
         cb: cython.int = _get16(data, at) & mask
@@ -266,47 +355,61 @@ class MutablePage:
             start = offset + 4
             if cb < 4 or prefix > (_get16(data, self.page_size - 4) & mask):
                 raise self._damaged(f"the prefix of line {line} is longer than that of the page", offset)
-        if start + (_get16(data, start - 2) & 0x1FFF) > offset + cb:
+        cut: cython.Py_ssize_t = start + (_get16(data, start - 2) & 0x1FFF)
+        if cut > offset + cb:
             raise self._damaged(f"the key of line {line} is longer than its node", offset)
-        return tag, offset, offset + cb, flags, prefix, start
-
-    def _suffix_size(self, start: int) -> int:
-        return _get16(self.data, start - 2) & 0x1FFF
+        self._tag = tag
+        self._begin = offset
+        self._end = offset + cb
+        self._flags = flags
+        self._shared = prefix
+        self._suffix = start
+        self._cut = cut
+        return 0
 
     def node_flags(self, line: int) -> int:
-        return self._line(line)[3]
+        self._find(line)
+        return self._flags
 
     def set_node_flags(self, line: int, flags: int) -> None:
         """Set the "versioned" and "deleted" bits; "compressed" belongs to the stored form and stays."""
-        tag, offset, _, old, _, _ = self._line(line)
-        flags = (flags & 3) | (old & 4)
+        self._find(line)
+        self._set_flags(flags)
+
+    @cython.cfunc
+    def _set_flags(self, flags: cython.int) -> cython.int:
+        bits: cython.int = (flags & 3) | (self._flags & 4)
         if self._large:
-            self.data[offset + 1] = (self.data[offset + 1] & 0x1F) | flags << 5
+            self.data[self._begin + 1] = (self.data[self._begin + 1] & 0x1F) | bits << 5
         else:
-            at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1) + 2
-            _put16(self.data, at, (_get16(self.data, at) & 0x1FFF) | flags << 13)
+            at: cython.Py_ssize_t = self.page_size - 4 * (self._tag + 1) + 2
+            _put16(self.data, at, (_get16(self.data, at) & 0x1FFF) | bits << 13)
+        return 0
+
+    def change_node_flags(self, line: int, clear: int, flags: int) -> None:
+        """Take the flags `clear` off a node and set `flags`."""
+        self._find(line)
+        self._set_flags(self._flags & ~clear | flags)
 
     def key(self, line: int) -> bytes:
         """The complete key, prefix put before."""
-        _, _, _, _, prefix, start = self._line(line)
-        suffix: cython.Py_ssize_t = _get16(self.data, start - 2) & 0x1FFF
-        if prefix:
+        self._find(line)
+        if self._shared:
             at: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
-            return bytes(self.data[at : at + prefix]) + bytes(self.data[start : start + suffix])
-        return bytes(self.data[start : start + suffix])
+            return _fetch(self.data, at, at + self._shared) + _fetch(self.data, self._suffix, self._cut)
+        return _fetch(self.data, self._suffix, self._cut)
 
     def value(self, line: int) -> bytes:
         """The data of a node."""
-        _, _, end, _, _, start = self._line(line)
-        return bytes(self.data[start + self._suffix_size(start) : end])
+        self._find(line)
+        return _fetch(self.data, self._cut, self._end)
 
     def child(self, line: int) -> int:
         """The page number an internal node points to."""
-        _, _, end, _, _, start = self._line(line)
-        start += self._suffix_size(start)
-        if end - start != 4:
-            raise self._damaged(f"the pointer of line {line} has {end - start} bytes", start)
-        return int.from_bytes(self.data[start:end], "little")
+        self._find(line)
+        if self._end - self._cut != 4:
+            raise self._damaged(f"the pointer of line {line} has {self._end - self._cut} bytes", self._cut)
+        return int.from_bytes(self.data[self._cut : self._end], "little")
 
     def set_child(self, line: int, pgno: int) -> None:
         """Redirect the pointer of an internal node."""
@@ -315,12 +418,9 @@ class MutablePage:
 
     def raw_node(self, line: int) -> tuple[int, int, bytes, bytes]:
         """(node flags, prefix size, suffix, data)."""
-        _, _, end, flags, prefix, start = self._line(line)
-        cut: cython.Py_ssize_t = start + (_get16(self.data, start - 2) & 0x1FFF)
-        return flags, prefix, bytes(self.data[start:cut]), bytes(self.data[cut:end])
+        self._find(line)
+        return self._flags, self._shared, _fetch(self.data, self._suffix, self._cut), _fetch(self.data, self._cut, self._end)
 
-    @cython.boundscheck(False)
-    @cython.wraparound(False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def nodes(self, first: int = 0, last: int | None = None) -> list[tuple[int, bytes, bytes]]:
@@ -328,23 +428,21 @@ class MutablePage:
         found: list[tuple[int, bytes, bytes]] = []
         image = bytes(self.data)
         head = self.external_header() if self.tag_count else b""
-        i: cython.Py_ssize_t
+        line: cython.Py_ssize_t
         stop: cython.Py_ssize_t = self.line_count if last is None else last
-        end: cython.Py_ssize_t
-        start: cython.Py_ssize_t
-        cut: cython.Py_ssize_t
-        flags: cython.int
-        prefix: cython.int
-        for i in range(first, stop):
-            _, _, end, flags, prefix, start = self._line(i)
-            cut = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
-            key = head[:prefix] + image[start:cut] if prefix else image[start:cut]
-            found.append((flags & 3, key, image[cut:end]))
+        begin: cython.Py_ssize_t = first
+        for line in range(begin, stop):
+            self._find(line)
+            key = image[self._suffix : self._cut]
+            if self._shared:
+                key = head[: self._shared] + key
+            found.append((self._flags & 3, key, image[self._cut : self._end]))
         return found
 
     # space
 
-    def _contiguous(self) -> int:
+    @cython.cfunc
+    def _contiguous(self) -> cython.Py_ssize_t:
         return self.page_size - self._header - _get16(self.data, 32) - 4 * (_get16(self.data, 34) & 0xFFF)
 
     def reorganise(self) -> None:
@@ -371,12 +469,15 @@ class MutablePage:
             top += cb
         _put16(data, 32, top)
 
-    def _set_tag(self, tag: int, cb: int, ib: int, flags: int) -> None:
+    @cython.cfunc
+    def _set_tag(self, tag: cython.Py_ssize_t, cb: cython.Py_ssize_t, ib: cython.Py_ssize_t, flags: cython.int) -> cython.int:
         at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1)
         _put16(self.data, at, cb)
         _put16(self.data, at + 2, ib if self._large else ib | flags << 13)
+        return 0
 
-    def _replace_tag(self, tag: int, body: bytes, flags: int) -> None:
+    @cython.cfunc
+    def _replace_tag(self, tag: cython.Py_ssize_t, body: bytes, flags: cython.int) -> cython.int:
         """Give a tag new content, in place where it fits there."""
         data: bytearray = self.data
         at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1)
@@ -401,18 +502,27 @@ class MutablePage:
             last = True
         if last:
             _put16(data, 32, ib + size)
-        data[self._header + ib : self._header + ib + size] = body
+        _store(data, self._header + ib, body)
         self._set_tag(tag, size, ib if size else 0, flags)
         _put16(data, 28, free + old - size)
         if _get16(data, 30) > _get16(data, 28):
             _put16(data, 30, _get16(data, 28))
+        return 0
 
     # operations on nodes
 
     def insert(self, line: int, prefix: int, suffix: bytes, data: bytes, flags: int = 0) -> None:
         """Put a node before `line`: its key is the first `prefix` bytes of the page's prefix and `suffix`."""
+        self.insert_body(line, prefix, len(suffix), suffix + data, flags)
+
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def insert_body(
+        self, line: cython.Py_ssize_t, prefix: cython.Py_ssize_t, suffix: cython.Py_ssize_t, body: bytes, flags: cython.int
+    ) -> None:
+        """The same for suffix and data in one piece; `suffix` is the size of the suffix."""
         image: bytearray = self.data
-        size: cython.Py_ssize_t = len(suffix) + len(data) + (4 if prefix else 2)
+        size: cython.Py_ssize_t = len(body) + (4 if prefix else 2)
         state: cython.int = _get16(image, 34)
         tags: cython.int = state & 0xFFF
         first: cython.int = (state >> 12) & 7
@@ -422,23 +532,22 @@ class MutablePage:
             raise self._refused(f"no node can go before line {line} (of {self.line_count})")
         if prefix and (prefix < 0 or prefix > (_get16(image, self.page_size - 4) & self._compact_mask)):
             raise self._refused(f"a prefix of {prefix} bytes where the page has fewer")
-        if len(suffix) > 0x1FFF or size + 4 > _get16(image, 28):
+        if suffix > 0x1FFF or size + 4 > _get16(image, 28):
             raise self._refused(f"a node of {size} bytes does not fit: {self.free} are free")
         if self._contiguous() < size + 4:
             self.reorganise()
         tag: cython.Py_ssize_t = line + first
-        end: cython.Py_ssize_t = self.page_size
-        image[end - 4 * tags - 4 : end - 4 * tag - 4] = image[end - 4 * tags : end - 4 * tag]
+        _open_tag(image, tags, tag)
         ib: cython.Py_ssize_t = _get16(image, 32)
         at: cython.Py_ssize_t = self._header + ib
         flags = (flags & 3) | (4 if prefix else 0)
         if prefix:
             _put16(image, at, prefix)
-            _put16(image, at + 2, len(suffix))
-            image[at + 4 : at + size] = suffix + data
+            _put16(image, at + 2, suffix)
+            _store(image, at + 4, body)
         else:
-            _put16(image, at, len(suffix))
-            image[at + 2 : at + size] = suffix + data
+            _put16(image, at, suffix)
+            _store(image, at + 2, body)
         if self._large:
             image[at + 1] |= flags << 5
         self._set_tag(tag, size, ib, flags)
@@ -457,14 +566,13 @@ class MutablePage:
 
     def replace(self, line: int, data: bytes) -> None:
         """Give a node new data; key and flags stay."""
-        tag, offset, _, flags, _, start = self._line(line)
-        head = bytes(self.data[offset : start + self._suffix_size(start)])
-        self._replace_tag(tag, head + data, flags)
+        self._find(line)
+        self._replace_tag(self._tag, _fetch(self.data, self._begin, self._cut) + data, self._flags)
 
     def replace_key(self, line: int, key: bytes) -> None:
         """Give a node another key; data and flags stay."""
         flags, _, _, data = self.raw_node(line)
-        grown = len(key) + len(data) + 2 - (self._line(line)[2] - self._line(line)[1])
+        grown = len(key) + len(data) + 2 - (self._end - self._begin)
         if grown > self.free:
             raise self._refused(f"a key {grown} bytes longer does not fit: {self.free} are free")
         self.delete(line)
@@ -482,7 +590,7 @@ class MutablePage:
         at: cython.Py_ssize_t = end - 4 * (tag + 1)
         cb: cython.Py_ssize_t = _get16(image, at) & self._compact_mask
         ib: cython.Py_ssize_t = _get16(image, at + 2) & self._compact_mask
-        image[end - 4 * tags + 4 : end - 4 * tag] = image[end - 4 * tags : end - 4 * tag - 4]
+        _close_tag(image, tags, tag)
         _put16(image, 34, state - 1)
         _put16(image, 28, _get16(image, 28) + cb + 4)
         if ib + cb == _get16(image, 32):
@@ -497,7 +605,7 @@ class MutablePage:
         if not self.tag_count:
             return b""
         at: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
-        return bytes(self.data[at : at + (_get16(self.data, self.page_size - 4) & self._compact_mask)])
+        return _fetch(self.data, at, at + (_get16(self.data, self.page_size - 4) & self._compact_mask))
 
     def set_external_header(self, content: bytes) -> None:
         """Replace the content of tag 0 as it is; refused where a node's prefix would no longer be covered."""
@@ -506,7 +614,8 @@ class MutablePage:
         longest: cython.Py_ssize_t = 0
         if len(content) < (_get16(self.data, self.page_size - 4) & self._compact_mask):
             for line in range(self.line_count):
-                longest = max(longest, self._line(line)[4])
+                self._find(line)
+                longest = max(longest, self._shared)
         if len(content) < longest:
             raise self._refused(f"nodes share {longest} bytes with the external header, {len(content)} would be left")
         self._replace_tag(0, content, 0)
@@ -607,7 +716,7 @@ class MutablePage:
             word = image[at + 2] | image[at + 3] << 8
             offset = header + (word & mask)
             if size < 4:
-                self._line(middle)
+                self._find(middle)
                 start, prefix = offset + 2, 0
             elif (image[offset + 1] >> 5 if large else word >> 13) & 4:
                 prefix = (image[offset] | image[offset + 1] << 8) & 0x1FFF
@@ -616,7 +725,7 @@ class MutablePage:
                 start, prefix = offset + 2, 0
             stop = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
             if prefix > head_size or stop > offset + size:
-                self._line(middle)  # says what is wrong
+                self._find(middle)  # says what is wrong
             found = image[head : head + prefix] + image[start:stop] if prefix else image[start:stop]
             if found < key:
                 low = middle + 1
@@ -670,7 +779,7 @@ class MutablePage:
             word = image[at + 2] | image[at + 3] << 8
             offset = header + (word & mask)
             if size < 4:
-                self._line(middle)
+                self._find(middle)
                 start, prefix = offset + 2, 0
             elif (image[offset + 1] >> 5 if large else word >> 13) & 4:
                 prefix = (image[offset] | image[offset + 1] << 8) & 0x1FFF
@@ -679,7 +788,7 @@ class MutablePage:
                 start, prefix = offset + 2, 0
             stop = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
             if prefix > head_size or stop > offset + size:
-                self._line(middle)  # says what is wrong
+                self._find(middle)  # says what is wrong
             found = image[head : head + prefix] + image[start:stop] if prefix else image[start:stop]
             if found > bookmark:
                 high = middle

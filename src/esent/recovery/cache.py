@@ -13,7 +13,7 @@ from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.pages.cache import CachedPage
 from esent.pages.database_file import PGNO_MAX, DatabaseFile
-from esent.pages.edit import PAGE_FLUSH_TYPE, PAGE_SCRUBBED
+from esent.pages.edit import PAGE_FLUSH_TYPE
 from esent.pages.header import DatabaseState
 from esent.pages.primitives import LGPOS_MIN, Signature
 
@@ -129,11 +129,16 @@ class RecoveredDatabase:
 
     def touch(self, page: CachedPage, dbtime: int, generation: int) -> None:
         """The page now holds the change of a record."""
-        page.dbtime = dbtime
-        if page.data[37] & PAGE_SCRUBBED >> 8:
-            page.flags &= ~PAGE_SCRUBBED
+        page.changed(dbtime)
         page.dirty = True
         page.generation = generation
+
+    def saw(self, dbtime: int, objid: int) -> None:
+        """The log has come to this dbtime and this object number."""
+        if dbtime > self.dbtime:
+            self.dbtime = dbtime
+        if objid > self.objid:
+            self.objid = objid
 
     def load(self, pgno: int) -> CachedPage:
         """The page as it is in the file, verified, and now in the cache."""

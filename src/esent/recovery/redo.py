@@ -44,6 +44,7 @@ from esent.recovery.attachments import Attachments
 from esent.recovery.cache import DBTIME_LIMIT, RecoveredDatabase
 from esent.recovery.finish import close_clean
 from esent.recovery.options import RecoveryOptions
+from esent.recovery.redo_batch import apply_batch
 from esent.recovery.redo_merge import redo_merge, redo_page_move
 from esent.recovery.redo_split import redo_split
 from esent.recovery.sessions import MACRO_RECORD_LIMIT, Session, SessionTable
@@ -170,10 +171,18 @@ class Redo:
         generation = log.generation
         at_start = start is not None and start.generation == generation
         segment = start.isec if at_start and start is not None else log.header.header_segments
+        plain = not self._skip_before_required and (stop is None or stop.generation > generation)
         for number, batch in enumerate(log.entries(start)):
             if entering is not None and not (at_start and number == 0):
                 entering(segment + number)
-            for isec, ib, kind, data, offset, size in batch:
+            index, count = 0, len(batch)
+            while index < count:
+                if plain:
+                    index = apply_batch(self, batch, index, generation)
+                    if index == count:
+                        break
+                isec, ib, kind, data, offset, size = batch[index]
+                index += 1
                 if kind in _WITHOUT_EFFECT:
                     continue
                 if stop is not None and (generation, isec, ib) >= stop:
@@ -222,10 +231,7 @@ class Redo:
         dbtime = record.dbtime
         if not 0 <= dbtime < DBTIME_LIMIT:
             raise jet_error(codes.JET_errLogCorrupted, f"a log record with dbtime {dbtime} at {at}", page=record.pgno)
-        if dbtime > db.dbtime:
-            db.dbtime = dbtime
-        if record.objid_fdp > db.objid:
-            db.objid = record.objid_fdp
+        db.saw(dbtime, record.objid_fdp)
         if at <= db.attach or (self._skip_before_required and at[0] < db.header.gen_min_required):
             return
         session = self.sessions.sessions.get(record.procid)
@@ -270,7 +276,6 @@ class Redo:
         session.macros.clear()
         session.started = True
         session.trx_begin0 = record.trx_begin0
-        session.lgpos_start = at
         session.begin(record.level_begin_from, record.clevels_to_begin)
 
     def _started(self, procid: int) -> Session | None:

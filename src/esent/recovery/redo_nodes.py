@@ -41,7 +41,7 @@ from esent.pages.edit import (
 )
 from esent.recovery.cache import RecoveredDatabase
 from esent.recovery.images import apply_difference
-from esent.recovery.sessions import Session, SessionTable, Version
+from esent.recovery.sessions import Session, SessionTable, Version, make_version
 
 _SCRUB_UNUSED_PAGE = 1
 _SCRUB_FILL = {1: b"D", 2: b"L"}
@@ -52,20 +52,7 @@ def inconsistent(what: str, record: NodeRecord) -> JetError:
 
 
 def _version(sessions: SessionTable, record: NodeRecord, rceid: int, oper: int, key: bytes, data: bytes) -> Version:
-    unique = bool(record.flags & kinds.UNIQUE)
-    bookmark_data = b"" if unique else data
-    return Version(
-        rceid,
-        record.dbid,
-        record.pgno_fdp,
-        record.objid_fdp,
-        unique,
-        oper,
-        key,
-        bookmark_data,
-        sessions.next_order(),
-        record.trx_begin0,
-    )
+    return make_version(record, rceid, oper, key, data, sessions.next_order())
 
 
 def _node_flags(record: NodeRecord) -> int:
@@ -107,7 +94,7 @@ def insert(db: RecoveredDatabase, sessions: SessionTable, session: Session, gene
     make_insert_version(sessions, session, record, record.prefix + record.suffix, record.data)
     if page is not None:
         prefix = record.prefix
-        if prefix and page.prefix()[: len(prefix)] != prefix:
+        if prefix and not page.has_prefix(prefix):
             raise inconsistent("the prefix of the inserted node is not that of the page", record)
         page.insert(record.line, len(prefix), record.suffix, record.data, _node_flags(record))
         db.touch(page, record.dbtime, generation)
@@ -119,7 +106,7 @@ def flag_insert(db: RecoveredDatabase, sessions: SessionTable, session: Session,
         return
     make_insert_version(sessions, session, record, record.key, record.data)
     if page is not None:
-        page.set_node_flags(record.line, page.node_flags(record.line) & ~NODE_DELETED | _node_flags(record))
+        page.change_node_flags(record.line, NODE_DELETED, _node_flags(record))
         db.touch(page, record.dbtime, generation)
 
 
@@ -133,7 +120,7 @@ def flag_insert_and_replace(
     make_image_version(sessions, session, record, record.rceid_replace, kinds.OPER_REPLACE, page, record.line)
     if page is not None:
         page.replace(record.line, record.data)
-        page.set_node_flags(record.line, page.node_flags(record.line) & ~NODE_DELETED | _node_flags(record))
+        page.change_node_flags(record.line, NODE_DELETED, _node_flags(record))
         db.touch(page, record.dbtime, generation)
 
 
@@ -143,7 +130,7 @@ def flag_delete(db: RecoveredDatabase, sessions: SessionTable, session: Session,
         return
     make_image_version(sessions, session, record, record.rceid, kinds.OPER_FLAG_DELETE, page, record.line)
     if page is not None:
-        page.set_node_flags(record.line, page.node_flags(record.line) | NODE_DELETED | _node_flags(record))
+        page.change_node_flags(record.line, 0, NODE_DELETED | _node_flags(record))
         db.touch(page, record.dbtime, generation)
 
 
@@ -159,7 +146,7 @@ def replace(db: RecoveredDatabase, sessions: SessionTable, session: Session, gen
     if page is not None:
         page.replace(record.line, data)
         if record.flags & kinds.VERSIONED:
-            page.set_node_flags(record.line, page.node_flags(record.line) | NODE_VERSIONED)
+            page.change_node_flags(record.line, 0, NODE_VERSIONED)
         db.touch(page, record.dbtime, generation)
 
 
@@ -196,7 +183,7 @@ def delta(db: RecoveredDatabase, sessions: SessionTable, session: Session, gener
         if not add_delta(page, record.line, record.data_offset, record.delta, 8 if wide else 4):
             raise inconsistent("the counter of a delta lies outside of its node", record)
         if record.flags & kinds.VERSIONED:
-            page.set_node_flags(record.line, page.node_flags(record.line) | NODE_VERSIONED)
+            page.change_node_flags(record.line, 0, NODE_VERSIONED)
         db.touch(page, record.dbtime, generation)
 
 
@@ -227,9 +214,9 @@ def undo_info(db: RecoveredDatabase, sessions: SessionTable, session: Session, g
 def apply_undo(page: MutablePage, line: int, version: Version) -> bool:
     """Take the version's change off the node at `line`; False where the node cannot be what was changed."""
     if version.oper == kinds.OPER_INSERT:
-        page.set_node_flags(line, page.node_flags(line) | NODE_DELETED)
+        page.change_node_flags(line, 0, NODE_DELETED)
     elif version.oper == kinds.OPER_FLAG_DELETE:
-        page.set_node_flags(line, page.node_flags(line) & ~NODE_DELETED)
+        page.change_node_flags(line, NODE_DELETED, 0)
     elif version.oper == kinds.OPER_REPLACE:
         page.replace(line, version.before)
     else:

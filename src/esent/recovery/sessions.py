@@ -3,17 +3,21 @@
 Facts: `reference/log-and-recovery.md` 4.5.1, 4.5.2 ("Version store first, page second"), 4.8. A version remembers what undo
 needs: the bookmark, and for a replace the data before it. Where the page already held the change, the before image is no
 longer there; the version is then deferred until its UndoInfo record comes by.
+
+Most versions are of inserts that are committed soon after, and all there is to know of these stands in the record: what is kept
+is the record, and it becomes a `Version` when somebody asks for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from esent.constants import codes
 from esent.errors import jet_error
-from esent.log.records import Record
-from esent.pages.primitives import LGPOS_MIN, Lgpos
+from esent.log import kinds
+from esent.log.records import NodeRecord, Record, decode
 
 MACRO_RECORD_LIMIT = 4096  # a macro has a few records for each level of a tree, RootPageMove one for each child of a table
 
@@ -38,6 +42,42 @@ class Version:
     pending: bool = False
 
 
+Kept = tuple[int, bytes]
+"""(order, record): an insert as it was logged."""
+
+
+def make_version(record: NodeRecord, rceid: int, oper: int, key: bytes, data: bytes, order: int) -> Version:
+    """The version of a change to the node with that key and data."""
+    unique = bool(record.flags & kinds.UNIQUE)
+    return Version(
+        rceid,
+        record.dbid,
+        record.pgno_fdp,
+        record.objid_fdp,
+        unique,
+        oper,
+        key,
+        b"" if unique else data,
+        order,
+        record.trx_begin0,
+    )
+
+
+def unfold(version: Version | Kept) -> Version:
+    if not isinstance(version, tuple):
+        return version
+    record: Any = decode(version[1])[0]
+    key = record.prefix + record.suffix if record.kind == kinds.INSERT else record.key
+    return make_version(record, record.rceid, kinds.OPER_INSERT, key, record.data, version[0])
+
+
+def version_size(version: Version | Kept) -> int:
+    """What a version counts for in the limit of all versions."""
+    if isinstance(version, tuple):
+        return 200 + len(version[1])
+    return 200 + len(version.key) + len(version.bookmark_data) + len(version.before)
+
+
 @dataclass(slots=True)
 class Session:
     """What is known of one procid. `started` is set by its first Begin0; what it logged before belongs to finished work."""
@@ -46,8 +86,7 @@ class Session:
     started: bool = False
     level: int = 0
     trx_begin0: int = 0
-    lgpos_start: Lgpos = LGPOS_MIN
-    levels: list[dict[int, Version]] = field(default_factory=list)
+    levels: list[dict[int, Version | Kept]] = field(default_factory=list)
     deferred: dict[int, int] = field(default_factory=dict)
     macros: dict[int, list[Record]] = field(default_factory=dict)
 
@@ -68,10 +107,11 @@ class Session:
         for level in reversed(self.levels):
             version = level.get(rceid)
             if version is not None:
-                return version
+                level[rceid] = found = unfold(version)
+                return found
         return None
 
-    def drop(self, rceid: int) -> Version | None:
+    def drop(self, rceid: int) -> Version | Kept | None:
         """Forget the version; it is undone."""
         self.deferred.pop(rceid, None)
         for level in reversed(self.levels):
@@ -82,7 +122,14 @@ class Session:
 
     def newest_first(self) -> list[Version]:
         """All versions of the innermost level, newest first."""
-        return sorted(self.levels[-1].values(), key=lambda version: -version.order) if self.levels else []
+        if not self.levels:
+            return []
+        return sorted((unfold(version) for version in self.levels[-1].values()), key=lambda version: -version.order)
+
+    def versions(self) -> Iterator[Version]:
+        """All versions of all levels."""
+        for level in self.levels:
+            yield from (unfold(version) for version in level.values())
 
 
 class SessionTable:
@@ -91,8 +138,8 @@ class SessionTable:
     def __init__(self, version_bytes: int) -> None:
         self.sessions: dict[int, Session] = {}
         self.version_bytes = version_bytes
-        self._held = 0
-        self._order = 0
+        self.held = 0  # bytes the versions count for
+        self.order = 0  # of the last version
 
     def __iter__(self) -> Iterator[Session]:
         return iter(sorted(self.sessions.values(), key=lambda session: session.procid))
@@ -104,21 +151,27 @@ class SessionTable:
         return session
 
     def next_order(self) -> int:
-        self._order += 1
-        return self._order
+        self.order += 1
+        return self.order
 
     def add(self, session: Session, version: Version, level: int) -> None:
         """Put a version at `level` of the session (or its own, if that is lower)."""
         level = min(level, session.level)
         if level < 1:
             return
-        self._held += 200 + len(version.key) + len(version.bookmark_data) + len(version.before)
-        if self._held > self.version_bytes:
+        self.put(session.levels[level - 1], version.rceid, version)
+
+    def put(self, level: dict[int, Version | Kept], rceid: int, version: Version | Kept) -> None:
+        """Put a version among those of a level. JET_errVersionStoreOutOfMemory beyond what all may take."""
+        self.held += version_size(version)
+        if rceid in level:
+            self.held -= version_size(level[rceid])
+        if self.held > self.version_bytes:
             raise jet_error(
                 codes.JET_errVersionStoreOutOfMemory,
                 f"the open transactions in the log need more than {self.version_bytes} bytes",
             )
-        session.levels[level - 1][version.rceid] = version
+        level[rceid] = version
 
     def commit(self, session: Session) -> None:
         """The outermost commit: nothing of the transaction can be undone any more."""
@@ -136,10 +189,11 @@ class SessionTable:
         if not session.level:
             session.deferred.clear()
 
-    def release(self, level: dict[int, Version]) -> None:
+    def release(self, level: dict[int, Version | Kept]) -> None:
         for version in level.values():
-            version.pending = False
-            self._held -= 200 + len(version.key) + len(version.bookmark_data) + len(version.before)
+            if not isinstance(version, tuple):
+                version.pending = False
+            self.held -= version_size(version)
 
     def undone(self, session: Session, rceid: int) -> None:
         version = session.drop(rceid)

@@ -42,9 +42,8 @@ class Undo:
             for dbtime in sorted(session.macros):
                 self.log.append(MacroAbort(session.procid, dbtime))
             session.macros.clear()
-            for level in session.levels:
-                for version in level.values():
-                    self._owners[version.rceid] = session
+            for version in session.versions():
+                self._owners[version.rceid] = session
         redo.writeback.log_undo_info = self._log_undo_info
         for session in sessions:
             if session.level:
