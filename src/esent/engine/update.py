@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from esent.constants import codes, grbits
+from esent.engine.callbacks import notify
 from esent.engine.index_entries import ReadLongValue, RecordValues, column_values
 from esent.engine.long_value_writer import PendingValue
 from esent.engine.navigation import grbit_of
@@ -260,7 +261,9 @@ def make(cursor: Cursor, grbit: object = 0) -> bytes:
     with cursor.session.implicit_transaction():
         mode = update.mode
         try:
+            notify(cursor, grbits.JET_cbtypBeforeReplace if update.replaces else grbits.JET_cbtypBeforeInsert)
             bookmark = _replace(cursor, update, options) if update.replaces else _insert(cursor, update, options)
+            notify(cursor, grbits.JET_cbtypAfterReplace if update.replaces else grbits.JET_cbtypAfterInsert)
         except BaseException:
             update.mode = mode  # the lock that was taken is given back
             update.failed = True
@@ -398,7 +401,10 @@ def delete(cursor: Cursor) -> None:
             raise jet_error(codes.JET_errAlreadyPrepared, "deleting a record while it is being moved")
     with cursor.session.implicit_transaction():
         # A move that failed has its copy of the record still, and with it the references to the long values.
-        _remove(cursor, cursor.bookmark, dereference=cursor.update is None)
+        bookmark = cursor.bookmark
+        notify(cursor, grbits.JET_cbtypBeforeDelete)
+        _remove(cursor, bookmark, dereference=cursor.update is None)
+        notify(cursor, grbits.JET_cbtypAfterDelete)
 
 
 def _remove(cursor: Cursor, bookmark: bytes, *, dereference: bool) -> None:
@@ -452,7 +458,7 @@ def escrow_update(cursor: Cursor, columnid: object, delta: bytes, grbit: object 
 
 
 def _last_bookmark(cursor: Cursor) -> bytes:
-    """The record an escrow update goes to: the one the cursor was on last, also when a roll-back has taken it away from there."""
+    """The record an escrow update goes to: the one the cursor was on last, also when a roll-back took it away from there."""
     cursor.refresh()
     mark = cursor.primary.last_key
     if not mark:

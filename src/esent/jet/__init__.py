@@ -14,6 +14,7 @@ from esent.constants.params import *
 from esent.errors import JetError, JetWarning
 from esent.jet import (
     backup,
+    callbacks,
     cursors,
     databases,
     handles,
@@ -31,6 +32,7 @@ from esent.jet import (
     updates,
 )
 from esent.jet.backup import *
+from esent.jet.callbacks import *
 from esent.jet.cursors import *
 from esent.jet.databases import *
 from esent.jet.handles import *
@@ -67,3 +69,4 @@ __all__ += updates.__all__
 __all__ += schema.__all__
 __all__ += table_information.__all__
 __all__ += temporary.__all__
+__all__ += callbacks.__all__
