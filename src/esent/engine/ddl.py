@@ -210,7 +210,7 @@ def open_table(session: Session, database: AttachedDatabase, name: object, grbit
 
 def _cursor(session: Session, database: AttachedDatabase, live: LiveTable, grbit: int) -> Cursor:
     instance = session.instance
-    cursors = sum(len(each.cursors) for each in instance.all_sessions())
+    cursors = 1 + sum(len(each.cursors) for each in instance.all_sessions())  # one to look into the catalogue
     if cursors >= instance.parameters.number(params.JET_paramMaxCursors):
         raise jet_error(codes.JET_errOutOfCursors, f"{cursors} tables are open")
     cursor = Cursor(session, database, live.view(session), grbit, make_long_values=make_long_values)
