@@ -1,4 +1,4 @@
-"""Threads with transactions on the same trees: every snapshot adds up, nothing is lost, also when it is killed in the middle."""
+"""Threads with transactions on the same trees: every snapshot adds up, and a kill in the middle loses nothing."""
 
 from __future__ import annotations
 

@@ -202,8 +202,8 @@ class Transactions:
         session.level -= 1
         if not session.level:
             self._finish(session)
-        if store.removable:
-            self.clean_quietly()
+        if store.undone_nodes:
+            self.clean_quietly(undone_only=True)
 
     @staticmethod
     def _finish(session: Writer) -> None:
@@ -310,16 +310,17 @@ class Transactions:
 
     # -- clean-up -----------------------------------------------------------------------------------------------------
 
-    def clean(self) -> int:
+    def clean(self, *, undone_only: bool = False) -> int:
         """Remove the nodes that nobody can see any more, and make the calls that waited for that; how many there were.
 
-        It is a transaction of its own, without versions. What fails is tried again at the next clean-up.
+        With `undone_only` those of inserts that were rolled back: they go at once, deleted ones when there are many or nothing
+        else is to be done. It is a transaction of its own, without versions. What fails is tried again at the next clean-up.
         """
         store = self.store
         store.collect()
         if self._cleaning or not store.removable:
             return 0
-        nodes, calls = store.take_removable()
+        nodes, calls = (store.take_undone(), []) if undone_only else store.take_removable()
         writer = self.cleaner
         writer.level = 1
         writer.trx_begin0 = store.next_id()
@@ -343,10 +344,10 @@ class Transactions:
             self._finish(writer)
         return done
 
-    def clean_quietly(self) -> None:
+    def clean_quietly(self, *, undone_only: bool = False) -> None:
         """A clean-up that nobody asked for: what it meets is not the caller's business, a dead log is known to the instance."""
         try:
-            self.clean()
+            self.clean(undone_only=undone_only)
         except JetError:
             return
 

@@ -205,6 +205,7 @@ class VersionStore:
         self._open: dict[int, Transaction] = {}  # in the order in which they began
         self._committed: deque[Transaction] = deque()
         self._removable: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = {}
+        self._undone: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = {}  # nodes of inserts that were rolled back
         self._images: dict[tuple[int, int], dict[int, Version]] = {}  # by page, those that are in no UndoInfo record yet
         self._cleanups: list[Callable[[Any], None]] = []
         self._last_id = 0
@@ -258,7 +259,7 @@ class VersionStore:
         """Forget the newest version of a transaction; its change is no longer on the page."""
         version.transaction.versions.pop()
         self.epoch += 1
-        self._drop(version, deleted=version.oper == OPER_INSERT)
+        self._drop(version, self._undone, deleted=version.oper == OPER_INSERT)
 
     def pop(self, transaction: Transaction) -> None:
         """The innermost level is rolled back; with the outermost the transaction is over."""
@@ -345,8 +346,8 @@ class VersionStore:
         transaction.versions.append(version)
         self.size += version.size
 
-    def _drop(self, version: Version, *, deleted: bool) -> None:
-        """Take a version out of its chain; a node that is only there for versions may go with the last one."""
+    def _drop(self, version: Version, leaving: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]], *, deleted: bool) -> None:
+        """Take a version out of its chain; a node that is only there for versions is among the `leaving` with the last one."""
         self.size -= version.size
         chain = version.chain
         if chain is None:
@@ -361,7 +362,7 @@ class VersionStore:
             bookmark = (chain.key, chain.data)
             del tree.chains[bookmark]
             if chain.deleted and tree.owner is not None:
-                self._removable.setdefault((tree.dbid, tree.objid), {})[bookmark] = tree.owner
+                leaving.setdefault((tree.dbid, tree.objid), {})[bookmark] = tree.owner
 
     # -- clean-up -----------------------------------------------------------------------------------------------------
 
@@ -374,13 +375,18 @@ class VersionStore:
             for version in transaction.versions:
                 if version.cleanup is not None:
                     self._cleanups.append(version.cleanup)
-                self._drop(version, deleted=version.oper == OPER_FLAG_DELETE)
+                self._drop(version, self._removable, deleted=version.oper == OPER_FLAG_DELETE)
             transaction.versions.clear()
 
     @property
     def removable(self) -> int:
         """How many nodes, and how many registered calls, wait for `take_removable`."""
-        return sum(len(nodes) for nodes in self._removable.values()) + len(self._cleanups)
+        return sum(len(nodes) for nodes in self._removable.values()) + self.undone_nodes + len(self._cleanups)
+
+    @property
+    def undone_nodes(self) -> int:
+        """How many nodes of inserts that were rolled back, which nobody can see, wait for `take_undone`."""
+        return sum(len(nodes) for nodes in self._undone.values())
 
     def may_remove(self, dbid: int, objid: int, key: bytes, data: bytes, owner: Any) -> None:
         """A deleted node without versions was met, left over by a crash."""
@@ -390,9 +396,16 @@ class VersionStore:
         """A registered call that could not be made yet."""
         self._cleanups.append(call)
 
+    def take_undone(self) -> list[tuple[Any, bytes, bytes]]:
+        """(owner of the tree, key, data) of the nodes of inserts that were rolled back."""
+        nodes = [(owner, *bookmark) for tree in self._undone.values() for bookmark, owner in tree.items()]
+        self._undone = {}
+        return nodes
+
     def take_removable(self) -> tuple[list[tuple[Any, bytes, bytes]], list[Callable[[Any], None]]]:
         """(owner of the tree, key, data) of nodes that nobody can see any more, and the registered calls that are due."""
-        nodes = [(owner, *bookmark) for tree in self._removable.values() for bookmark, owner in tree.items()]
+        nodes = self.take_undone()
+        nodes += [(owner, *bookmark) for tree in self._removable.values() for bookmark, owner in tree.items()]
         cleanups = self._cleanups
         self._removable = {}
         self._cleanups = []
@@ -401,6 +414,7 @@ class VersionStore:
     def forget_tree(self, dbid: int, objid: int) -> None:
         """The tree is gone with all its nodes; nothing of it has to be removed any more."""
         self._removable.pop((dbid, objid), None)
+        self._undone.pop((dbid, objid), None)
         tree = self._trees.pop((dbid, objid), None)
         if tree is not None:
             tree.owner = None
@@ -408,7 +422,7 @@ class VersionStore:
 
     def forget_database(self, dbid: int) -> None:
         """The database is detached."""
-        for known, objid in [*self._trees, *self._removable]:
+        for known, objid in [*self._trees, *self._removable, *self._undone]:
             if known == dbid:
                 self.forget_tree(known, objid)
 
