@@ -353,7 +353,7 @@ class LogStream:
         return position if position is not None else self.append_all((record,))[0]
 
     def append_image(self, image: bytes) -> Lgpos | None:
-        """As `append`, for the bytes of a record, where the current segment has room for it; else None, and nothing happened."""
+        """As `append`, for the bytes of a record, if the current segment has room for it; else None, and nothing happened."""
         with self._changed:
             buffer = self._buffer
             usual = not (self._rolling or self._closed or self._quiesced or self._failure is not None or self.sequence_end)
