@@ -573,8 +573,10 @@ class Databases:
                 self.close_all(session, database.number)
 
     def close_all(self, session: Session, number: int) -> None:
-        """All opens of a database by a session."""
+        """All opens of a database by a session, and of tables in it."""
         with self._instance.lock:
+            for cursor in [each for each in session.cursors if each.database.number == number]:
+                cursor.close()
             session.opens.pop(number, None)
             session.exclusive.discard(number)
 

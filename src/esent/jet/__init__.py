@@ -19,6 +19,7 @@ from esent.jet import (
     databases,
     handles,
     instance,
+    local_storage,
     navigation,
     parameters,
     restore,
@@ -37,6 +38,7 @@ from esent.jet.cursors import *
 from esent.jet.databases import *
 from esent.jet.handles import *
 from esent.jet.instance import *
+from esent.jet.local_storage import *
 from esent.jet.navigation import *
 from esent.jet.parameters import *
 from esent.jet.restore import *
@@ -68,5 +70,6 @@ __all__ += retrieval.__all__
 __all__ += updates.__all__
 __all__ += schema.__all__
 __all__ += table_information.__all__
+__all__ += local_storage.__all__
 __all__ += temporary.__all__
 __all__ += callbacks.__all__
