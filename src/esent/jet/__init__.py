@@ -19,7 +19,6 @@ from esent.jet import (
     databases,
     handles,
     instance,
-    local_storage,
     navigation,
     parameters,
     restore,
@@ -38,7 +37,6 @@ from esent.jet.cursors import *
 from esent.jet.databases import *
 from esent.jet.handles import *
 from esent.jet.instance import *
-from esent.jet.local_storage import *
 from esent.jet.navigation import *
 from esent.jet.parameters import *
 from esent.jet.restore import *
@@ -70,6 +68,5 @@ __all__ += retrieval.__all__
 __all__ += updates.__all__
 __all__ += schema.__all__
 __all__ += table_information.__all__
-__all__ += local_storage.__all__
 __all__ += temporary.__all__
 __all__ += callbacks.__all__
