@@ -117,6 +117,12 @@ class MemoryNodes:
             assert version.oper in (OPER_DELTA, OPER_DELTA64)
             self._put(at, add_to_counter(node.data, version.offset, -version.delta, version.delta_size), node.flags)
 
+    def fraction_of(self, key: bytes, data: bytes = b"") -> tuple[int, int]:
+        return self._at(key, data), len(self.nodes)
+
+    def at_fraction(self, before: int, total: int) -> MemoryNode | None:
+        return self._get(min(before * len(self.nodes) // max(total, 1), len(self.nodes) - 1)) if self.nodes else None
+
     def page_of(self, key: bytes, data_bookmark: bytes) -> int:
         return 1
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from esent.catalog.objects import Index, Table
 from esent.constants import codes, grbits
@@ -47,6 +47,12 @@ class Call(Enum):
     OTHER = "this use"
 
 
+class Filter(Protocol):
+    """Conditions for the records that moves stop at."""
+
+    def admits(self, cursor: Cursor) -> bool: ...
+
+
 class Cursor:
     """One JET_TABLEID: a session's place in a table of a database. Opened on the first record.
 
@@ -77,6 +83,7 @@ class Cursor:
         self.secondary: TreePosition | None = None
         self.index: Index | None = None
         self.update: Update | None = None
+        self.filter: Filter | None = None  # what records moves stop at
         self.on_close: list[Callable[[Cursor], None]] = []
         self._long_values: LongValueTree | None = None
         self.primary.defer_first()

@@ -56,18 +56,24 @@ def move(cursor: Cursor, rows: object, grbit: object = 0) -> None:
         cursor.admit_move(count)
     cursor.cancel_update()
     with cursor.session.instance.lock:
-        _move(cursor, count, other_key=bool(options & grbits.JET_bitMoveKeyNE))
+        _move(cursor, count, other_key=bool(options & grbits.JET_bitMoveKeyNE), filtered=cursor.filter is not None)
 
 
-def _move(cursor: Cursor, count: int, *, other_key: bool = False) -> None:
+def _move(cursor: Cursor, count: int, *, other_key: bool = False, filtered: bool = False) -> None:
     place = cursor.current
+    if filtered and other_key:
+        raise jet_error(codes.JET_errFilteredMoveNotSupported, "moving to another key with a filter set")
     try:
         if count == _INT_MOST:  # JET_MoveLast
             cursor.reset_range()
             place.last()
+            if filtered:
+                _skip(cursor, forward=False)
         elif count == _FIRST:
             cursor.reset_range()
             place.first()
+            if filtered:
+                _skip(cursor, forward=True)
         elif count == 0:
             place.data()
             _follow(cursor)
@@ -78,12 +84,25 @@ def _move(cursor: Cursor, count: int, *, other_key: bool = False) -> None:
                     place.next(other_key=other_key)
                 else:
                     place.previous(other_key=other_key)
+                if filtered:
+                    _skip(cursor, forward=count > 0)
         _follow(cursor)
     except JetError:
         if count:
             where = Where.AFTER_LAST if count > 0 else Where.BEFORE_FIRST
             place.where = cursor.primary.where = where
         raise
+
+
+def _skip(cursor: Cursor, *, forward: bool) -> None:
+    """Go on to a record that the filter of the cursor admits."""
+    _follow(cursor)
+    while cursor.filter is not None and not cursor.filter.admits(cursor):
+        if forward:
+            cursor.current.next()
+        else:
+            cursor.current.previous()
+        _follow(cursor)
 
 
 def _follow(cursor: Cursor) -> None:

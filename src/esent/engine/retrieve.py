@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from esent.constants import codes, grbits
+from esent.engine.column_references import reference_to
 from esent.engine.cursor import Cursor
 from esent.engine.index_entries import RecordValues, column_values
 from esent.engine.key_columns import column_from_key, tells_column
@@ -195,6 +196,9 @@ class _Retrieval:
             if options & REFERENCE_COUNT:
                 count = struct.pack("<I", reader.references(value.data))
                 return Answer(count, number, columnid, codes.JET_wrnSeparateLongValue)
+            if options & _AS_REFERENCE:
+                reference = reference_to(self.cursor, column, number, value.data)
+                return Answer(reference, number, columnid, codes.JET_wrnColumnReference)
             if options & PHYSICAL_SIZE:
                 stored, _ = self.cursor.require_long_values().stored_size(value.data)
                 return Answer(bytes(stored), number, columnid)

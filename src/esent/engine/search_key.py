@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from esent.constants import codes, grbits
 from esent.errors import jet_error
-from esent.records.columns import Coltyp, Column
+from esent.records.columns import INHERENT_SIZE, Coltyp, Column
 from esent.records.keys import KEY_MOST_DEFAULT, KeyDefinition, Segment, normalise
 
 FULL_START = grbits.JET_bitFullColumnStartLimit
@@ -79,6 +79,9 @@ class SearchKey:
         source = data[:KEY_MOST_DEFAULT] if definition.key_most == KEY_MOST_DEFAULT else data
         if segment.coltyp == Coltyp.BIT and source:
             source = b"\xff" if source[0] else b"\0"
+        inherent = INHERENT_SIZE.get(segment.coltyp)
+        if inherent is not None and not segment.fixed:
+            source = source[:inherent]  # what is too long is refused for fixed columns only
         if segment.fixed:
             source = _fixed_source(column_of[segment.column], data, source)
         limit = _checked_limit(segment, grbit)

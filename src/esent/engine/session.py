@@ -347,6 +347,7 @@ class Session(Writer):
         with self.instance.lock:
             if undo:
                 self.abandon()
+                self.instance.transactions.release(self)
             else:
                 self.instance.transactions.discard(self)
             for cursor in list(self.cursors):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 
 from esent.catalog.objects import Index, Table
 from esent.catalog.rows import key_definition
@@ -24,6 +25,7 @@ from esent.records.columns import (
     FLAG_VERSION,
     TAGGED_FIRST,
     TEMPLATE_BIT,
+    Coltyp,
     Column,
 )
 from esent.records.encode import record_most
@@ -104,11 +106,22 @@ class TableView:
         self.primary = table.primary_index
         self.secondary = [index for index in table.indexes if not index.is_primary]
         self.maintained = self.secondary + table.hidden_indexes  # those that updates have to keep up
-        self.record_most = record_most(page_size, SEQUENTIAL_KEY_MOST if self.primary is None else self.primary.key_most)
+        self.key_most = SEQUENTIAL_KEY_MOST if self.primary is None else self._longest_key(self.primary)
+        self.record_most = record_most(page_size, self.key_most)
         self.intrinsic_most = self.record_most - HEADERS_OF_LONGEST_VALUE
         self.chunk = table.long_value_chunk or chunk_size(page_size)
         self._sort_key = sort_key
         self._definitions: dict[int, KeyDefinition] = {}
+
+    def _longest_key(self, primary: Index) -> int:
+        """The longest key the primary index can have: less than it may have where all its columns have a fixed size."""
+        longest = 0
+        for segment in primary.segments:
+            column = self.table.segment_column(segment)
+            if column is None or not column.is_fixed or column.coltyp == Coltyp.TEXT:
+                return primary.key_most
+            longest += 1 + column.max_size
+        return min(longest, primary.key_most)
 
     @property
     def current(self) -> bool:
@@ -144,7 +157,10 @@ class TableView:
         found = self._definitions.get(id(index))
         if found is None:
             sort_key = self._sort_key(index) if self._sort_key is not None and index.is_localized else None
-            found = self._definitions[id(index)] = key_definition(self.table, index, sort_key)
+            found = key_definition(self.table, index, sort_key)
+            if index.is_primary:
+                found = replace(found, key_most=self.key_most)
+            self._definitions[id(index)] = found
         return found
 
     def index_columns(self, index: Index) -> set[int]:

@@ -53,6 +53,7 @@ class TreePosition:
         self.level = self.level_open = session.level
         self.search = search or SearchKey()
         self.range: Range | None = None
+        self._last_key = b""
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -75,6 +76,11 @@ class TreePosition:
     @property
     def key(self) -> bytes:
         return self.place.key
+
+    @property
+    def last_key(self) -> bytes:
+        """The key it is at, or was at before it moved off the end; empty if it never was anywhere."""
+        return self.place.bookmark_key or self._last_key
 
     def _nowhere(self) -> JetError:
         return jet_error(codes.JET_errNoCurrentRecord, f"the cursor is {self.where.value}")
@@ -104,20 +110,26 @@ class TreePosition:
 
     def first(self) -> None:
         self.level = self.session.level
+        self._last_key = self.last_key
         if not self.place.first():
             raise self._nowhere()
         self.where = Where.ON_NODE
 
     def last(self) -> None:
         self.level = self.session.level
+        self._last_key = self.last_key
         if not self.place.last():
             raise self._nowhere()
         self.where = Where.ON_NODE
 
-    def next(self, *, other_key: bool = False) -> None:
-        """To the next node, or the next with another key. JET_errNoCurrentRecord at the end of the tree or range."""
+    def _leave(self) -> None:
         self.level = self.session.level
         self.refresh()
+        self._last_key = self.last_key
+
+    def next(self, *, other_key: bool = False) -> None:
+        """To the next node, or the next with another key. JET_errNoCurrentRecord at the end of the tree or range."""
+        self._leave()
         if self.where is Where.AFTER_LAST:
             raise self._nowhere()
         if self.where is Where.BEFORE_FIRST:
@@ -137,8 +149,7 @@ class TreePosition:
 
     def previous(self, *, other_key: bool = False) -> None:
         """To the node before, as `next`."""
-        self.level = self.session.level
-        self.refresh()
+        self._leave()
         if self.where is Where.BEFORE_FIRST:
             raise self._nowhere()
         if self.where is Where.AFTER_LAST:
@@ -215,30 +226,19 @@ class TreePosition:
         return nodes.page_of(following.key, following.data) == nodes.page_of(node.key, node.data)
 
     def position(self) -> tuple[int, int]:
-        """(nodes before this one, nodes in all)."""
-        before = total = 0
-        mark = (self.place.bookmark_key, self.place.data_bookmark)
-        node = self.tree.nodes.first()
-        while node is not None:
-            if (node.key, b"" if self.tree.unique else node.data) < mark:
-                before += 1
-            total += 1
-            node = self.tree.nodes.next(node)
+        """(nodes before this one, nodes in all), estimated."""
+        before, total = self.tree.nodes.fraction_of(self.place.bookmark_key, self.place.place_data)
         return before, total
 
     def goto_fraction(self, before: int, total: int) -> bool:
-        """To the node that `before` of `total` nodes are before; False in an empty tree."""
+        """To the node that `before` of `total` nodes are before, estimated; False in an empty tree."""
         self.level = self.session.level
-        if not self.place.first():
+        node = self.tree.nodes.at_fraction(before, total)
+        if node is None:
             return False
-        nodes = []
-        node = self.tree.nodes.first()
-        while node is not None:
-            nodes.append(node)
-            node = self.tree.nodes.next(node)
-        chosen = nodes[min(before * len(nodes) // total if total else 0, len(nodes) - 1)]
-        if not self.place.seek(chosen.key, "ge", None if self.tree.unique else chosen.data):
-            self.place.last()
+        data = None if self.tree.unique else node.data
+        if not self.place.seek(node.key, "ge", data) and not self.place.last():
+            return False
         self.where = Where.ON_NODE
         return True
 

@@ -201,10 +201,10 @@ def _prepare(cursor: Cursor, mode: Mode) -> None:
         raise jet_error(codes.JET_errNotInTransaction, "a read-only copy outside of a transaction")
     if mode is Mode.REPLACE and not session.level:
         mode = Mode.REPLACE_NO_LOCK
-    if (mode is Mode.REPLACE or mode in _MOVING) and session.level:
+    if mode is Mode.REPLACE or mode in _MOVING:
         cursor.refresh()
         cursor.primary.require_node()
-        cursor.primary.tree.lock(session, cursor.primary.key, write=True)
+        cursor.primary.tree.lock_lingering(session, cursor.primary.key)
     update = Update(cursor, mode, cursor.record())
     if view.autoincrement is not None and mode in (Mode.INSERT_COPY, Mode.COPY_DELETE):
         _number(update, view.autoincrement)

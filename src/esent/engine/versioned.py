@@ -240,6 +240,24 @@ class VersionedTree:
                 self._require_room(transaction, key, bookmark, 0)
                 self.store.add(transaction, self.versions, oper, key, bookmark)
 
+    def lock_lingering(self, session: Session, key: bytes) -> None:
+        """A write lock taken outside of a transaction; it lasts until the session commits the next one, or ends.
+
+        That is what the original does where an update that moves a record is prepared. Raises as `lock`.
+        """
+        with self.instance.lock:
+            if session.transaction is not None:
+                self.lock(session, key, write=True)
+                return
+            if self.nodes.find(key) is None:
+                raise self._refusal(codes.JET_errRecordDeleted, "locking a node that is gone")
+            lingering = self.store.linger(session, session.lingering)
+            if self._conflicts(lingering, OPER_WRITE_LOCK, key, b""):
+                raise self._refusal(codes.JET_errWriteConflict, "locking a node that another session has changed or locked")
+            self._require_room(lingering, key, b"", 0)
+            self.store.add(lingering, self.versions, OPER_WRITE_LOCK, key, b"")
+            session.lingering = lingering
+
     def lock_key(self, session: Session, key: bytes, *, write: bool) -> None:
         """`lock` for a key, whether there is a node with it or not."""
         with self.instance.lock:

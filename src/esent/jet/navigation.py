@@ -155,6 +155,8 @@ def JetPrereadKeys(sesid: JET_SESID, tableid: JET_TABLEID, rgpvKeys: list[Buffer
     """A hint that records with these keys, in order, will be read; the number of keys taken note of."""
     with cursor_call(sesid, tableid):
         keys = [buffer(key, "a key") or b"" for key in rgpvKeys]
+        if not keys:
+            raise jet_error(codes.JET_errInvalidParameter, "no keys to preread")
         both = grbits.JET_bitPrereadForward | grbits.JET_bitPrereadBackward
         direction = grbit & both
         if grbit & ~_PREREAD or direction not in (grbits.JET_bitPrereadForward, grbits.JET_bitPrereadBackward):

@@ -250,7 +250,7 @@ class WritableTree:
         for page, line in self._path(bookmark):
             count = page.line_count
             place = page.seek(key, None if self.unique else data)[0] if page.is_leaf else line
-            before = before * count + place
+            before = before * count + min(place, count - 1)
             total *= count
         return before, total
 
