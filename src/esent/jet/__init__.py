@@ -17,10 +17,13 @@ from esent.jet import (
     callbacks,
     cursors,
     databases,
+    errors,
     handles,
     instance,
+    maintenance,
     navigation,
     parameters,
+    records,
     restore,
     retrieval,
     schema,
@@ -35,10 +38,13 @@ from esent.jet.backup import *
 from esent.jet.callbacks import *
 from esent.jet.cursors import *
 from esent.jet.databases import *
+from esent.jet.errors import *
 from esent.jet.handles import *
 from esent.jet.instance import *
+from esent.jet.maintenance import *
 from esent.jet.navigation import *
 from esent.jet.parameters import *
+from esent.jet.records import *
 from esent.jet.restore import *
 from esent.jet.retrieval import *
 from esent.jet.schema import *
@@ -70,3 +76,6 @@ __all__ += schema.__all__
 __all__ += table_information.__all__
 __all__ += temporary.__all__
 __all__ += callbacks.__all__
+__all__ += errors.__all__
+__all__ += maintenance.__all__
+__all__ += records.__all__
