@@ -323,3 +323,40 @@ def test_what_is_no_name(database_open: Open, wrong: Any) -> None:
     assert code_of(jet.JetCreateIndex, world.sesid, tableid, wrong, 0, ["+c"]) == jet.JET_errInvalidName
     assert code_of(jet.JetDeleteColumn, world.sesid, tableid, wrong) == jet.JET_errInvalidName
     assert code_of(jet.JetRenameTable, world.sesid, world.dbid, "T", wrong) == jet.JET_errInvalidName
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"rgcolumncreate": [None]},
+        {"rgcolumncreate": None},
+        {"rgindexcreate": ["+c"]},
+        {"rgindexcreate": [index("i", ["+c"], rgconditionalcolumn=["c"])]},
+        {"rgindexcreate": [index("i", ["+c"], ptuplelimits=3)]},
+        {"rgindexcreate": [index("i", ["+c"], pidxunicode=1033)]},
+        {"rgindexcreate": [index("i", 7)]},
+        {"rgcolumncreate": [column("c", jet.JET_coltypLong, pvDefault=7)]},
+        {"pSeqSpacehints": 7},
+        {"ulPages": "many"},
+        {"ulPages": -1},
+        {"grbit": 0x100},
+        {"rgindexcreate": [index("i", ["+c"], pSpacehints=jet.JET_SPACEHINTS(cbInitial="much"))]},
+    ],
+)
+def test_what_is_no_definition(database_open: Open, fields: dict[str, Any]) -> None:
+    world = database_open
+    whole = {"rgcolumncreate": [column("c", jet.JET_coltypLong)], **fields}
+    with pytest.raises(JetError) as caught:
+        create(world, **whole)
+    wrong = (jet.JET_errInvalidParameter, jet.JET_errInvalidGrbit, jet.JET_errSpaceHintsInvalid)
+    assert caught.value.code in wrong
+    create(world, rgcolumncreate=[column("c", jet.JET_coltypLong)])
+
+
+def test_a_closed_database_closes_its_tables(database_open: Open) -> None:
+    world = database_open
+    tableid = create(world)
+    jet.JetCloseDatabase(world.sesid, world.dbid)
+    assert code_of(jet.JetMove, world.sesid, tableid, jet.JET_MoveFirst) == jet.JET_errInvalidTableId
+    jet.JetDetachDatabase(world.sesid, world.path())
+    assert verify_database(world.path()).findings == []

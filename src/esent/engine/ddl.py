@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from esent.catalog.definition import (
@@ -102,7 +102,6 @@ class TableWish:
     space_hints: bytes | None = None
     deferred_space_hints: bytes | None = None
     created: int = 0
-    names: set[bytes] = field(default_factory=set)
 
 
 @contextmanager

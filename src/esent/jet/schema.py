@@ -21,6 +21,7 @@ from esent.jet.handles import JET_COLUMNID, JET_DBID, JET_ERR, JET_GRBIT, JET_SE
 from esent.jet.structures_tables import (
     JET_COLUMNCREATE,
     JET_COLUMNDEF,
+    JET_CONDITIONALCOLUMN,
     JET_INDEXCREATE,
     JET_INDEXCREATE2,
     JET_INDEXCREATE3,
@@ -30,7 +31,10 @@ from esent.jet.structures_tables import (
     JET_TABLECREATE3,
     JET_TABLECREATE4,
     JET_TABLECREATE5,
+    JET_TUPLELIMITS,
+    JET_UNICODEINDEX,
     JET_UNICODEINDEX2,
+    JET_USERDEFINEDDEFAULT,
 )
 
 TableCreate: TypeAlias = JET_TABLECREATE | JET_TABLECREATE2 | JET_TABLECREATE3 | JET_TABLECREATE4 | JET_TABLECREATE5
@@ -62,6 +66,8 @@ def _create_table(sesid: JET_SESID, dbid: JET_DBID, structure: TableCreate, kind
         session.check_owner()
         database = session.instance.databases.get(session, dbid)
         structure.cCreated = 0
+        _require_parts(structure.rgcolumncreate, (JET_COLUMNCREATE,))
+        _require_parts(structure.rgindexcreate, (JET_INDEXCREATE, JET_INDEXCREATE2, JET_INDEXCREATE3))
         indexes: Sequence[IndexCreate] = structure.rgindexcreate
         for column in structure.rgcolumncreate:
             column.err = 0
@@ -81,23 +87,27 @@ def _create_table(sesid: JET_SESID, dbid: JET_DBID, structure: TableCreate, kind
     return 0
 
 
+def _require_parts(parts: object, kinds: tuple[type, ...]) -> None:
+    """A list of structures, or JET_errInvalidParameter."""
+    if not isinstance(parts, Sequence) or not all(isinstance(part, kinds) for part in parts):
+        raise jet_error(codes.JET_errInvalidParameter, f"a list of {kinds[0].__name__} is wanted")
+
+
 def _table_wish(structure: TableCreate, page_size: int) -> TableWish:
     if getattr(structure, "szCallback", None):
         raise jet_error(codes.JET_errCallbackNotResolved, f"callback {getattr(structure, 'szCallback', None)!r}")
-    hints: JET_SPACEHINTS | None = getattr(structure, "pSeqSpacehints", None)
-    below: JET_SPACEHINTS | None = getattr(structure, "pLVSpacehints", None)
+    hints = _checked_hints(getattr(structure, "pSeqSpacehints", None), page_size)
+    below = _checked_hints(getattr(structure, "pLVSpacehints", None), page_size)
     density = _hinted_density(structure.ulDensity, hints)
     columns = [_column_wish(each) for each in structure.rgcolumncreate]
-    indexes = [_index_wish(each, density) for each in structure.rgindexcreate]
+    indexes = [_index_wish(each, density, page_size) for each in structure.rgindexcreate]
     wish = TableWish(structure.szTableName, structure.ulPages, density, structure.szTemplateTableName, structure.grbit)
     wish.columns, wish.indexes = columns, indexes
     if hints is not None:
-        _check_hints(hints, page_size)
         wish.space_hints = _packed_hints(hints, _FROM_GRBIT)
         if not structure.ulPages:
             wish.pages = -(-hints.cbInitial // page_size)
     if below is not None:
-        _check_hints(below, page_size)
         wish.deferred_space_hints = _packed_hints(below, _FROM_DENSITY)
     wish.separate_threshold = getattr(structure, "cbSeparateLV", 0) or None
     wish.chunk = _chunk(getattr(structure, "cbLVChunkMax", 0), page_size)
@@ -183,13 +193,13 @@ def JetAddColumn(
     tableid: JET_TABLEID,
     szColumnName: str,
     pcolumndef: JET_COLUMNDEF,
-    pvDefault: Buffer | None = None,
+    pvDefault: Buffer | JET_USERDEFINEDDEFAULT | None = None,
 ) -> JET_COLUMNID:
     """Add a column to a table. Records that are there have its default, or NULL."""
     with cursor_call(sesid, tableid) as cursor:
         if not isinstance(pcolumndef, JET_COLUMNDEF):
             raise jet_error(codes.JET_errInvalidParameter, f"{pcolumndef!r} as the definition of a column")
-        if pcolumndef.grbit & grbits.JET_bitColumnUserDefinedDefault:
+        if isinstance(pvDefault, JET_USERDEFINEDDEFAULT):
             raise jet_error(codes.JET_errCallbackNotResolved, "a default computed by a callback")
         default = buffer(pvDefault, "pvDefault")
         wish = ColumnWish(szColumnName, pcolumndef.coltyp, pcolumndef.grbit, pcolumndef.cp, pcolumndef.cbMax, default)
@@ -240,8 +250,8 @@ def JetSetColumnDefaultValue(
 # ---- indexes ----------------------------------------------------------------------------------------------------------
 
 
-def _index_wish(index: IndexCreate, table_density: int) -> IndexWish:
-    hints = getattr(index, "pSpacehints", None)
+def _index_wish(index: IndexCreate, table_density: int, page_size: int) -> IndexWish:
+    hints = _checked_hints(getattr(index, "pSpacehints", None), page_size)
     if isinstance(index, JET_INDEXCREATE):
         density = checked_density(index.ulDensity)
     elif hints is None:
@@ -249,9 +259,11 @@ def _index_wish(index: IndexCreate, table_density: int) -> IndexWish:
     else:
         density = checked_density(hints.ulInitialDensity or index.ulDensity)
     wish = IndexWish(index.szIndexName, index.szKey, index.grbit, density, index.cbKeyMost, index.cbVarSegMac)
+    _require_parts(index.rgconditionalcolumn, (JET_CONDITIONALCOLUMN,))
     wish.conditions = [(each.szColumnName, each.grbit) for each in index.rgconditionalcolumn]
     limits = index.ptuplelimits
     if limits is not None:
+        _require_parts([limits], (JET_TUPLELIMITS,))
         wish.limits = TupleLimits(
             limits.chLengthMin, limits.chLengthMax, limits.chToIndexMax, limits.cchIncrement, limits.ichStart
         )
@@ -259,8 +271,11 @@ def _index_wish(index: IndexCreate, table_density: int) -> IndexWish:
         wish.space_hints = _packed_hints(hints, _FROM_INITIAL)
     unicode = index.pidxunicode
     if isinstance(unicode, JET_UNICODEINDEX2):
+        if unicode.szLocaleName is not None and not isinstance(unicode.szLocaleName, str):
+            raise jet_error(codes.JET_errInvalidLanguageId, f"there is no locale {unicode.szLocaleName!r}")
         wish.locale, wish.mapping = unicode.szLocaleName, unicode.dwMapFlags or None
     elif unicode is not None:
+        _require_parts([unicode], (JET_UNICODEINDEX,))
         wish.locale, wish.mapping = locale_name(unicode.lcid), unicode.dwMapFlags or None
     elif not isinstance(index, JET_INDEXCREATE3) and index.lcid:
         wish.locale = locale_name(index.lcid)
@@ -283,11 +298,11 @@ def JetCreateIndex(
 
 def _create_indexes(sesid: JET_SESID, tableid: JET_TABLEID, structures: Sequence[IndexCreate], kind: type) -> JET_ERR:
     with cursor_call(sesid, tableid) as cursor:
-        if not structures or not all(isinstance(each, kind) for each in structures):
-            raise jet_error(codes.JET_errInvalidParameter, f"a list of {kind.__name__} is wanted")
+        _require_parts(structures, (kind,))
         for each in structures:
             each.err = 0
-        ddl.create_indexes(cursor, [_index_wish(each, cursor.table.density) for each in structures])
+        density, page_size = cursor.table.density, cursor.database.file.page_size
+        ddl.create_indexes(cursor, [_index_wish(each, density, page_size) for each in structures])
     return 0
 
 
@@ -324,7 +339,12 @@ def _hinted_density(density: object, hints: JET_SPACEHINTS | None) -> int:
     return density or hinted or DENSITY_DEFAULT
 
 
-def _check_hints(hints: JET_SPACEHINTS, page_size: int) -> None:
+def _checked_hints(hints: object, page_size: int) -> JET_SPACEHINTS | None:
+    """JET_errSpaceHintsInvalid for hints that are none, or contradict each other."""
+    if hints is None:
+        return None
+    if not isinstance(hints, JET_SPACEHINTS):
+        raise jet_error(codes.JET_errInvalidParameter, f"{hints!r} as space hints")
     values = [getattr(hints, name) for name in _HINT_FIELDS]
     if not all(isinstance(value, int) and 0 <= value <= 0xFFFFFFFF for value in values):
         raise jet_error(codes.JET_errSpaceHintsInvalid, f"{hints}")
@@ -338,6 +358,7 @@ def _check_hints(hints: JET_SPACEHINTS, page_size: int) -> None:
         or (hints.ulGrowth and hints.ulGrowth < 100)
     ):
         raise jet_error(codes.JET_errSpaceHintsInvalid, f"{hints}")
+    return hints
 
 
 def _packed_hints(hints: JET_SPACEHINTS, first: int) -> bytes | None:
