@@ -326,6 +326,7 @@ def test_trees_come_and_go(tmp_path: Path) -> None:
     found = logged(bench)
     assert found["CreateSEFDP"] == 24
     assert found["ConvertFDP2"] == 24
+    assert found["FreeFDP"] == 24
     prove(bench, tmp_path)
 
 

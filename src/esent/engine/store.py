@@ -31,6 +31,7 @@ from esent.log.records import (
     FlagDelete,
     FlagInsert,
     FlagInsertAndReplaceData,
+    FreeFDP,
     Insert,
     MacroBegin,
     MacroCommit,
@@ -49,6 +50,7 @@ from esent.pages.edit import (
     NODE_DELETED,
     NODE_VERSIONED,
     PAGE_FLUSH_TYPE,
+    PAGE_INDEX,
     PAGE_LEAF,
     PAGE_NON_UNIQUE,
     PAGE_PARENT_OF_LEAF,
@@ -176,6 +178,9 @@ class DatabaseStore:
 
     def free(self, writer: Writer, name: TreeName) -> None:
         """A tree goes, with the trees below it: its space belongs to its parent again."""
+        self.begin(writer)
+        kind = kinds.FDP_INDEX if self.get(name.fdp).flags & PAGE_INDEX else kinds.FDP_TABLE
+        self._log(FreeFDP(self.dbid, name.fdp, writer.trx_begin0, kind))
         allocate.free_tree(self, writer, name)
         self._trees = {key: tree for key, tree in self._trees.items() if key[1] != name.fdp}
 
