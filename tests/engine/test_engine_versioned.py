@@ -475,3 +475,30 @@ def test_threads_with_sessions_of_their_own_lose_no_addition(
         thread.join()
     assert tree.get(one, b"a") == (400).to_bytes(4, "little") + b"a"
     assert tree.store.size == 0
+
+
+def test_a_lingering_lock_lasts_until_the_session_commits_something(tree: VersionedTree, one: Session, two: Session) -> None:
+    tree.lock_lingering(one, b"a")
+    tree.lock_lingering(one, b"a")
+    assert contents(tree, one) == contents(tree, two)
+    with refused(codes.JET_errWriteConflict), two.implicit_transaction():
+        tree.replace(two, b"a", b"", b"two")
+    with refused(codes.JET_errWriteConflict):
+        tree.lock_lingering(two, b"a")
+    one.begin()
+    tree.replace(one, b"a", b"", b"one")
+    one.rollback()
+    with refused(codes.JET_errWriteConflict), two.implicit_transaction():
+        tree.delete(two, b"a")
+    with one.implicit_transaction():
+        tree.replace(one, b"b", b"", b"one")
+    with two.implicit_transaction():
+        tree.replace(two, b"a", b"", b"two")
+    assert tree.store.size == 0
+    tree.lock_lingering(one, b"c")
+    one.close()
+    with two.implicit_transaction():
+        tree.replace(two, b"c", b"", b"two")
+    assert tree.store.size == 0
+    with refused(codes.JET_errRecordDeleted):
+        tree.lock_lingering(two, b"nothing")

@@ -41,8 +41,18 @@ def tree(store: VersionStore) -> TreeVersions:
     return store.tree(1, 10, "owner", unique=True)
 
 
+class Owner:
+    """A session, as far as the store is concerned."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+
 def begun(store: VersionStore, name: str = "session 5") -> Transaction:
-    transaction = store.begin(name)
+    transaction = store.begin(Owner(name))
     store.push(transaction)
     return transaction
 

@@ -93,6 +93,7 @@ class Writer:
         self.logged_level = 0
         self.begin_position = LGPOS_MIN
         self.transaction: Transaction | None = None
+        self.lingering: Transaction | None = None  # locks taken outside of a transaction, until the next commit
 
     def log_begin(self) -> None:
         """Before a record of this writer: log the begin of the levels that are not in the log yet."""
@@ -150,7 +151,8 @@ class Transactions:
             raise jet_error(codes.JET_errTransTooDeep, f"{MOST_LEVELS} transactions are open one in the other")
         transaction = session.transaction
         if transaction is None:
-            transaction = session.transaction = self.store.begin(session)
+            transaction = session.transaction = self.store.begin(session, session.lingering)
+            session.lingering = None
             session.trx_begin0 = transaction.begin0
             session.logged_level = 0
         self.store.push(transaction)
@@ -202,6 +204,7 @@ class Transactions:
         session.level -= 1
         if not session.level:
             self._finish(session)
+            session.lingering = transaction if transaction.versions else None
         if store.undone_nodes:
             self.clean_quietly(undone_only=True)
 
@@ -210,6 +213,12 @@ class Transactions:
         session.level = session.logged_level = 0
         session.transaction = None
         session.begin_position = LGPOS_MIN
+
+    def release(self, session: Writer) -> None:
+        """The locks that a session without a transaction still has."""
+        lingering, session.lingering = session.lingering, None
+        while lingering is not None and lingering.versions:
+            self.store.undone(lingering.versions[-1])
 
     def discard(self, session: Writer) -> None:
         """Forget an open transaction without undoing it: the instance ends in a state that recovery will put right."""

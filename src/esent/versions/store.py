@@ -72,7 +72,9 @@ class Transaction:
     def sees(self, version: Version) -> bool:
         """Whether a change belongs to the snapshot: its own, or committed before the snapshot was taken."""
         other = version.transaction
-        return other is self or (other.commit0 != 0 and precedes(other.commit0, self.begin0))
+        if not other.commit0:
+            return other is self or other.owner is self.owner
+        return precedes(other.commit0, self.begin0)
 
     def level_of(self, version: Version) -> int:
         """The level that a roll-back of would take the change away."""
@@ -223,11 +225,22 @@ class VersionStore:
         self._last_rceid = self._last_rceid + RCEID_STEP & _WORD
         return self._last_rceid
 
-    def begin(self, owner: Any) -> Transaction:
-        """A transaction with a snapshot of what is committed now; no level is open yet."""
+    def begin(self, owner: Any, lingering: Transaction | None = None) -> Transaction:
+        """A transaction with a snapshot of what is committed now; no level is open yet. Lingering locks join it."""
         transaction = Transaction(owner, self.next_id())
+        if lingering is not None:
+            transaction.versions = lingering.versions
+            for version in transaction.versions:
+                version.transaction = transaction
         self._open[transaction.begin0] = transaction
         return transaction
+
+    def linger(self, owner: Any, lingering: Transaction | None) -> Transaction:
+        """What holds the locks that a session takes outside of a transaction. It is no snapshot: it sees what is committed."""
+        if lingering is None:
+            return Transaction(owner, self.next_id())
+        lingering.begin0 = self.next_id()
+        return lingering
 
     def push(self, transaction: Transaction) -> None:
         """One level more."""
