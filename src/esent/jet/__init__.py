@@ -15,6 +15,7 @@ from esent.errors import JetError, JetWarning
 from esent.jet import (
     backup,
     callbacks,
+    compact,
     cursors,
     databases,
     errors,
@@ -36,6 +37,7 @@ from esent.jet import (
 )
 from esent.jet.backup import *
 from esent.jet.callbacks import *
+from esent.jet.compact import *
 from esent.jet.cursors import *
 from esent.jet.databases import *
 from esent.jet.errors import *
@@ -66,6 +68,7 @@ __all__ += parameters.__all__
 __all__ += sessions.__all__
 __all__ += databases.__all__
 __all__ += backup.__all__
+__all__ += compact.__all__
 __all__ += restore.__all__
 __all__ += snapshot.__all__
 __all__ += cursors.__all__

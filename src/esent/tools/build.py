@@ -80,7 +80,7 @@ _RUN_MOST = 128  # pages kept until they are written together
 _OS_VERSION = (6, 2, 9200)  # what a process without a manifest sees on any Windows
 
 
-class _Output:
+class Output:
     """The file under construction as a sink of pages."""
 
     def __init__(self, file: File, page_size: int) -> None:
@@ -114,16 +114,16 @@ class _Output:
         self._waiting.clear()
 
 
-class _Tree:
+class BuiltTree:
     """A tree with its space."""
 
-    def __init__(self, output: _Output, space: TreeSpace, density: int) -> None:
+    def __init__(self, output: Output, space: TreeSpace, density: int) -> None:
         self.space = space
         self.nodes = BulkTree(
             output, space.allocate, root=space.root, objid=space.objid, class_flags=space.class_flags, density=density
         )
 
-    def complete(self, output: _Output) -> None:
+    def complete(self, output: Output) -> None:
         """Write all that is left: space trees and root. Trees below this one come first."""
         self.nodes.write_root(self.space.finish(output))
 
@@ -133,10 +133,10 @@ class _Tree:
         self.space.cut_unused()
 
 
-class _Builder:
+class Builder:
     """The database under construction: pages, object ids, and the rows of its catalogue."""
 
-    def __init__(self, output: _Output, version: tuple[int, int, int]) -> None:
+    def __init__(self, output: Output, version: tuple[int, int, int]) -> None:
         self.output = output
         self.small_page = output.page_size <= 8192
         self.wide_ids = version >= _WIDE_IDS_FROM
@@ -158,23 +158,23 @@ class _Builder:
         secondary = [index for index in table.indexes if not index.is_primary]
         table.objid = self.next_objid()
         table.initial_pages = spec.pages or min(1 + len(secondary), BITMAP_PAGES + 1)
-        tree = self._primary(table)
+        tree = self.primary(table)
         table.root = tree.space.root
-        indexes: list[tuple[Index, KeyDefinition, _Tree, list[tuple[bytes, bytes]]]] = []
+        indexes: list[tuple[Index, KeyDefinition, BuiltTree, list[tuple[bytes, bytes]]]] = []
         for index in table.indexes:
             if index.is_primary:
                 index.objid, index.root = table.objid, table.root
                 continue
             flags = PAGE_INDEX if index.is_unique else PAGE_INDEX | PAGE_NON_UNIQUE_KEYS
             index.objid = self.next_objid()
-            below = self._child(tree, index.objid, flags, index.density)
+            below = self.child(tree, index.objid, flags, index.density)
             index.root = below.space.root
             indexes.append((index, key_definition(table, index, ascii_sort_key), below, []))
-        long_tree: list[_Tree] = []
+        long_tree: list[BuiltTree] = []
 
         def make_long_tree() -> BulkTree:
             table.long_value_objid = self.next_objid()
-            long_tree.append(self._child(tree, table.long_value_objid, PAGE_LONG_VALUE, LONG_VALUE_DENSITY))
+            long_tree.append(self.child(tree, table.long_value_objid, PAGE_LONG_VALUE, LONG_VALUE_DENSITY))
             table.long_value_root = long_tree[0].space.root
             return long_tree[0].nodes
 
@@ -196,23 +196,23 @@ class _Builder:
             below.complete(self.output)
         self.tables.append(table)
 
-    def _primary(self, table: Table) -> _Tree:
+    def primary(self, table: Table) -> BuiltTree:
         extent = self.space.grant(table.initial_pages)
         multiple = table.initial_pages > BITMAP_PAGES + 1
         space = TreeSpace(
             self.space, extent, objid=table.objid, own_trees=extent.first + 1 if multiple else 0, used=3 if multiple else 1
         )
-        return _Tree(self.output, space, table.density)
+        return BuiltTree(self.output, space, table.density)
 
-    def _child(self, parent: _Tree, objid: int, flags: int, density: int) -> _Tree:
-        return _Tree(self.output, TreeSpace(parent.space, parent.space.grant(1), objid=objid, class_flags=flags), density)
+    def child(self, parent: BuiltTree, objid: int, flags: int, density: int) -> BuiltTree:
+        return BuiltTree(self.output, TreeSpace(parent.space, parent.space.grant(1), objid=objid, class_flags=flags), density)
 
     def _fill(
         self,
         table: Table,
-        tree: _Tree,
+        tree: BuiltTree,
         rows: Iterable[Mapping[str, Any]],
-        indexes: list[tuple[Index, KeyDefinition, _Tree, list[tuple[bytes, bytes]]]],
+        indexes: list[tuple[Index, KeyDefinition, BuiltTree, list[tuple[bytes, bytes]]]],
         writer: LongValueWriter,
         in_order: bool,
     ) -> None:
@@ -265,12 +265,14 @@ class _Builder:
         write_root_space(output, total - HEADER_PAGES, used)
         return total - HEADER_PAGES
 
-    def _fixed(self, objid: int, extent: Extent, flags: int, density: int, used: int, parent: FileSpace | TreeSpace) -> _Tree:
+    def _fixed(
+        self, objid: int, extent: Extent, flags: int, density: int, used: int, parent: FileSpace | TreeSpace
+    ) -> BuiltTree:
         own = extent.first + 1 if used > 1 else 0
         space = TreeSpace(parent, extent, objid=objid, class_flags=flags, own_trees=own, used=used, keeps_space=used > 1)
-        return _Tree(self.output, space, density)
+        return BuiltTree(self.output, space, density)
 
-    def _add(self, tree: _Tree, nodes: Iterable[tuple[bytes, bytes]]) -> None:
+    def _add(self, tree: BuiltTree, nodes: Iterable[tuple[bytes, bytes]]) -> None:
         for key, data in nodes:
             tree.nodes.add(key, data)
         tree.end()
@@ -288,7 +290,7 @@ class _Builder:
         return {locale_key(locale, str(SORT_ID), SORT_VERSION): number for locale, number in count.items()}
 
 
-def _header(page_size: int, version: tuple[int, int, int], dbtime: int, last_objid: int) -> DatabaseHeader:
+def built_header(page_size: int, version: tuple[int, int, int], dbtime: int, last_objid: int) -> DatabaseHeader:
     """The header of a clean database that no log stream knows."""
     now = LogTime.now()
     header = DatabaseHeader(version=version[0], update_major=version[1], update_minor=version[2])
@@ -339,15 +341,15 @@ def build_database(
     file = files.open(draft, writable=True, exclusive=True)
     try:
         try:
-            output = _Output(file, page_size)
-            builder = _Builder(output, version)
+            output = Output(file, page_size)
+            builder = Builder(output, version)
             for spec, rows in tables:
                 builder.add_table(spec, rows)
             total = builder.finish(pages)
             output.flush()
             file.truncate((total + HEADER_PAGES) * page_size)
             file.sync()
-            image = _header(page_size, version, output.dbtime, builder.last_objid).pack()
+            image = built_header(page_size, version, output.dbtime, builder.last_objid).pack()
             file.write(0, image + image)
             file.sync()
         finally:

@@ -1,0 +1,216 @@
+"""Defragmentation: JetCompact into a new file, JetDefragment in the open one."""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from pathlib import Path
+
+from esent.constants import codes, grbits
+from esent.engine.database import AttachedDatabase, full_path
+from esent.engine.session import Session, session_call
+from esent.errors import JetWarning, jet_error
+from esent.jet.handles import JET_CALLBACK, JET_DBID, JET_ERR, JET_GRBIT, JET_PFNSTATUS, JET_SESID
+from esent.jet.structures_instance import JET_SNPROG
+from esent.tools.compact import compact
+
+_COMPACT_OPTIONS = grbits.JET_bitCompactStats | grbits.JET_bitCompactRepair
+_BEGIN, _PROGRESS, _COMPLETE, _FAIL = grbits.JET_sntBegin, grbits.JET_sntProgress, grbits.JET_sntComplete, grbits.JET_sntFail
+_START, _STOP, _ONE_TREE = (
+    grbits.JET_bitDefragmentBatchStart,
+    grbits.JET_bitDefragmentBatchStop,
+    grbits.JET_bitDefragmentBTree,
+)
+_DEFRAGMENT_OPTIONS = (
+    _START | _STOP | _ONE_TREE | grbits.JET_bitDefragmentAvailSpaceTreesOnly | grbits.JET_bitDefragmentNoPartialMerges
+)
+_running: weakref.WeakSet[AttachedDatabase] = weakref.WeakSet()
+
+
+class _Status:
+    """The status callback of a compaction. An error it returns ends the work and is its result."""
+
+    def __init__(self, sesid: JET_SESID, call: JET_PFNSTATUS | None) -> None:
+        self._sesid = sesid
+        self._call = call
+        self._last = JET_SNPROG()
+
+    def tell(self, snt: int, done: int, total: int) -> None:
+        self._last = JET_SNPROG(cunitDone=done, cunitTotal=total)
+        self._report(snt, self._last)
+
+    def progress(self, done: int, total: int) -> None:
+        self.tell(_PROGRESS, done, total)
+
+    def complete(self) -> None:
+        self.tell(_COMPLETE, self._last.cunitDone, self._last.cunitTotal)
+
+    def fail(self) -> None:
+        if self._call is not None:
+            self._call(self._sesid, grbits.JET_snpCompact, _FAIL, None)
+
+    def _report(self, snt: int, progress: JET_SNPROG) -> None:
+        if self._call is None:
+            return
+        answer = self._call(self._sesid, grbits.JET_snpCompact, snt, progress)
+        if isinstance(answer, int) and answer < 0:
+            raise jet_error(answer, "the status callback ended the compaction")
+
+
+def JetCompact(
+    sesid: JET_SESID,
+    szDatabaseSrc: str,
+    szDatabaseDest: str,
+    pfnStatus: JET_PFNSTATUS | None = None,
+    pconvert: object = None,
+    grbit: JET_GRBIT = 0,
+) -> JET_ERR:
+    """Copy a database that is attached, but that nobody has open, into a new file without the space it wastes."""
+    with session_call(sesid) as session:
+        session.check_owner()
+        session.require_no_transaction("compacting a database")
+        if pconvert is not None:
+            raise jet_error(codes.JET_errFeatureNotAvailable, "compacting with a conversion")
+        if not isinstance(grbit, int) or grbit & ~_COMPACT_OPTIONS:
+            raise jet_error(codes.JET_errInvalidGrbit, f"compacting with grbit {grbit!r}")
+        if szDatabaseDest is None:
+            raise jet_error(codes.JET_errDatabaseInvalidPath, "compacting a database to nowhere")
+        source, destination = full_path(szDatabaseSrc), full_path(szDatabaseDest)
+        status = _Status(sesid, pfnStatus)
+        try:
+            status.tell(_BEGIN, 0, 0)
+            _compact(session, source, destination, status)
+        except BaseException:
+            status.fail()
+            raise
+        status.complete()
+    return 0
+
+
+def _compact(session: Session, source: Path, destination: Path, status: _Status) -> None:
+    instance = session.instance
+    databases = instance.databases
+    found = databases.find(source)
+    if found is not None and session.opened(found):
+        raise jet_error(codes.JET_errDatabaseInUse, "compacting a database that is open", file=source)
+    number = databases.open(session, str(source), grbits.JET_bitDbExclusive)
+    try:
+        if instance.files.exists(destination):
+            raise jet_error(codes.JET_errDatabaseDuplicate, "compacting into a file that is there", file=destination)
+        database = databases.get(session, number)
+        if not database.read_only:
+            with instance.lock:
+                instance.transactions.clean()
+            database.flush()
+        header = database.header_image()
+        version = (header.version, header.update_major, header.update_minor)
+        compact(
+            database.page_source,
+            version,
+            destination,
+            progress=status.progress,
+            pages=database.last_pgno(),
+            files=instance.files,
+        )
+    finally:
+        databases.close(session, number)
+
+
+def _defragment(
+    session: Session, database: AttachedDatabase, passes: object, seconds: object, grbit: object
+) -> tuple[int, int]:
+    """Start or stop tidying up: deleted records are removed, pages they empty given back."""
+    if not isinstance(grbit, int) or grbit & ~_DEFRAGMENT_OPTIONS:
+        raise jet_error(codes.JET_errInvalidGrbit, f"defragmenting with grbit {grbit!r}")
+    if grbit & _ONE_TREE:
+        _tidy(session, database)
+        return 0, 0
+    wanted = grbit & (_START | _STOP)
+    if wanted not in (_START, _STOP):
+        raise jet_error(codes.JET_errInvalidGrbit, f"defragmenting with grbit {grbit:#x}: neither start nor stop")
+    if wanted == _STOP:
+        if database not in _running:
+            warnings.warn(JetWarning(codes.JET_wrnDefragNotRunning), stacklevel=3)
+        _running.discard(database)
+        return 0, 0
+    if database.read_only:
+        raise jet_error(codes.JET_errDatabaseFileReadOnly, "defragmenting a database that may only be read", file=database.path)
+    session.require_writable()
+    if database in _running:
+        warnings.warn(JetWarning(codes.JET_wrnDefragAlreadyRunning), stacklevel=3)
+    else:
+        _running.add(database)
+        _tidy(session, database)
+    return _number(passes), _number(seconds)
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, int) else 0
+
+
+def _tidy(session: Session, database: AttachedDatabase) -> None:
+    if not database.read_only:
+        with session.instance.lock:
+            session.instance.transactions.clean()
+
+
+def JetDefragment(
+    sesid: JET_SESID,
+    dbid: JET_DBID,
+    szTableName: str | None = None,
+    pcPasses: int | None = None,
+    pcSeconds: int | None = None,
+    grbit: JET_GRBIT = 0,
+) -> tuple[int, int]:
+    """Start or stop online defragmentation: passes and seconds as they are taken.
+
+    JET_wrnDefragAlreadyRunning, JET_wrnDefragNotRunning are issued as warnings.
+    """
+    with session_call(sesid) as session:
+        session.check_owner()
+        return _defragment(session, session.instance.databases.get(session, dbid), pcPasses, pcSeconds, grbit)
+
+
+def JetDefragment2(
+    sesid: JET_SESID,
+    dbid: JET_DBID,
+    szTableName: str | None = None,
+    pcPasses: int | None = None,
+    pcSeconds: int | None = None,
+    callback: JET_CALLBACK | None = None,
+    grbit: JET_GRBIT = 0,
+) -> tuple[int, int]:
+    """JetDefragment with a callback, which is called with JET_cbtypOnlineDefragCompleted when a start is done."""
+    with session_call(sesid) as session:
+        session.check_owner()
+        done = _defragment(session, session.instance.databases.get(session, dbid), pcPasses, pcSeconds, grbit)
+    if callback is not None and grbit & _START:
+        callback(sesid, dbid, grbits.JET_tableidNil, grbits.JET_cbtypOnlineDefragCompleted, None, None, None)
+    return done
+
+
+def JetDefragment3(
+    sesid: JET_SESID,
+    szDatabaseName: str,
+    szTableName: str | None = None,
+    pcPasses: int | None = None,
+    pcSeconds: int | None = None,
+    callback: JET_CALLBACK | None = None,
+    pvContext: object = None,
+    grbit: JET_GRBIT = 0,
+) -> tuple[int, int]:
+    """JetDefragment2 of an attached database by its name."""
+    with session_call(sesid) as session:
+        session.check_owner()
+        path = full_path(szDatabaseName)
+        database = session.instance.databases.find(path)
+        if database is None:
+            raise jet_error(codes.JET_errDatabaseNotFound, "defragmenting a database that is not attached", file=path)
+        done = _defragment(session, database, pcPasses, pcSeconds, grbit)
+    if callback is not None and grbit & _START:
+        event = grbits.JET_cbtypOnlineDefragCompleted
+        callback(sesid, grbits.JET_dbidNil, grbits.JET_tableidNil, event, None, None, pvContext)
+    return done
+
+
+__all__ = ["JetCompact", "JetDefragment", "JetDefragment2", "JetDefragment3"]

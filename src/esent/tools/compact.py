@@ -1,0 +1,255 @@
+"""Offline defragmentation: a database into a new file, every tree full to its density and in order (JetCompact).
+
+Nodes are copied as they are stored: records, keys of indexes (whatever collation made them) and long values. Only where columns
+of a table were deleted its records are written anew, without what they still hold of those columns, and the columns that stay
+are numbered without gaps, as JetCompact does. The order of writing and the clean state are those of `tools/build.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import struct
+from collections.abc import Callable, Iterator
+from copy import copy
+from pathlib import Path
+
+from esent.catalog.objects import Index, Segment, Table
+from esent.catalog.rows import LONG_VALUE_DENSITY
+from esent.catalog.schema import Catalog
+from esent.constants import codes
+from esent.errors import JetError, jet_error
+from esent.pages.database_file import DatabaseFile
+from esent.pages.filesystem import FILES, FileSystem
+from esent.pages.header import HEADER_PAGES, DatabaseState
+from esent.pages.page import PAGE_INDEX, PAGE_LONG_VALUE, PAGE_NON_UNIQUE_KEYS
+from esent.records import access
+from esent.records.columns import FIXED_FIRST, FIXED_LAST, TAGGED_FIRST, VARIABLE_FIRST, Column
+from esent.records.decode import SMALL_PAGE_MAX
+from esent.tools.build import VERSION_DEFAULT, Builder, Output, built_header
+from esent.tree.cursor import NODE_DELETED, Tree
+from esent.tree.fresh_space import BITMAP_PAGES
+from esent.tree.source import PageSource
+
+Progress = Callable[[int, int], None]
+"""Told pages done and pages in all; what it raises ends the copy."""
+
+SYSTEM_PAGES = 20  # what the copy of the catalogue counts for in the progress
+_HEADER_SIZE = 4
+_NULL_END = 0x8000
+
+
+class _Renumbering:
+    """The columns of a table without the deleted ones: new definitions, and records written anew."""
+
+    def __init__(self, table: Table, small_page: bool) -> None:
+        self._small_page = small_page
+        self._fixed = [column for column in table.columns if column.is_fixed]
+        self._variable = [column for column in table.columns if column.is_variable]
+        self.number: dict[int, int] = {}
+        self.columns: list[Column] = []
+        following = {FIXED_FIRST: FIXED_FIRST, VARIABLE_FIRST: VARIABLE_FIRST, TAGGED_FIRST: TAGGED_FIRST}
+        offset = _HEADER_SIZE
+        for column in table.columns:
+            kind = FIXED_FIRST if column.is_fixed else VARIABLE_FIRST if column.is_variable else TAGGED_FIRST
+            twin = copy(column)
+            twin.fid = following[kind]
+            following[kind] += 1
+            if twin.is_fixed:
+                twin.record_offset = offset
+                offset += twin.max_size
+            self.number[column.fid] = twin.fid
+            self.columns.append(twin)
+
+    def index(self, index: Index) -> None:
+        """Let an index refer to the new numbers."""
+        index.segments = [Segment(self.number[each.fid], each.flags) for each in index.segments]
+        index.conditions = [Segment(self.number[each.fid], each.flags) for each in index.conditions]
+
+    def record(self, image: bytes) -> bytes:
+        """A record with the columns that stay. JET_errDatabaseCorrupted, JET_errRecordTooBig."""
+        fixed = bytearray()
+        nulls = []
+        for column in self._fixed:
+            state, value = access.fixed_value(image, column.fid, column.record_offset, column.max_size)
+            if state == access.ABSENT:
+                break
+            nulls.append(state == access.NULL)
+            fixed += value if state == access.PRESENT else b"*" * column.max_size
+        bitmap = bytearray(b"\xff" * ((len(nulls) + 7) // 8))
+        for place, null in enumerate(nulls):
+            if not null:
+                bitmap[place >> 3] ^= 1 << (place & 7)
+        ends: list[int] = []
+        variable = bytearray()
+        for column in self._variable:
+            state, value = access.variable_value(image, column.fid)
+            if state == access.ABSENT:
+                break
+            variable += value
+            ends.append(len(variable) | (_NULL_END if state == access.NULL else 0))
+        header = struct.pack("<BBH", len(nulls), FIXED_LAST + len(ends), _HEADER_SIZE + len(fixed) + len(bitmap))
+        kept = [
+            (self.number[fid], flags, data)
+            for fid, flags, data in access.tagged_entries(image, self._small_page)
+            if fid in self.number
+        ]
+        array = bytearray()
+        offset = 4 * len(kept)
+        for fid, flags, data in kept:
+            array += struct.pack("<HH", fid, offset | flags)
+            offset += len(data)
+        parts: list[bytes | bytearray] = [header, fixed, bitmap, struct.pack(f"<{len(ends)}H", *ends), variable, array]
+        parts += [data for _, _, data in kept]
+        return b"".join(parts)
+
+
+class _Copier:
+    """Copies the tables of a source, one after another."""
+
+    def __init__(self, source: PageSource, builder: Builder, progress: Progress, total: int) -> None:
+        self._source = source
+        self._catalog = Catalog.load(source)
+        self._builder = builder
+        self._progress = progress
+        self._total = total
+        self._done = SYSTEM_PAGES
+
+    def run(self) -> None:
+        names = [name for name in self._catalog.names() if not self._catalog.is_system(name)]
+        self._progress(self._done, self._total)
+        # a template comes before what is derived from it
+        names.sort(key=lambda name: (self._catalog.table(name).is_derived, name.upper()))
+        for name in names:
+            self._table(self._catalog.table(name))
+            self._catalog.forget(name)
+
+    def _pages(self, tree: Tree) -> Iterator[tuple[bytes, bytes]]:
+        for page in tree.leaves():
+            for line in range(page.line_count):
+                if not page.node_flags(line) & NODE_DELETED:
+                    yield page.key(line), page.value(line)
+            self._done += 1
+            self._progress(min(self._done, self._total), self._total)
+
+    def _table(self, old: Table) -> None:
+        builder = self._builder
+        small = self._source.page_size <= SMALL_PAGE_MAX
+        renumbering = _Renumbering(old, small) if self._has_gaps(old) else None
+        new = copy(old)
+        new.objid = builder.next_objid()
+        new.indexes = [copy(index) for index in old.indexes]
+        if renumbering is not None:
+            new.columns = renumbering.columns
+            for index in new.indexes:
+                renumbering.index(index)
+        secondary = [pair for pair in zip(old.indexes, new.indexes, strict=True) if not pair[0].is_primary]
+        new.initial_pages = max(old.initial_pages, min(1 + len(secondary), BITMAP_PAGES + 1))
+        tree = builder.primary(new)
+        new.root = tree.space.root
+        for index in new.indexes:
+            if index.is_primary:
+                index.objid, index.root = new.objid, new.root
+        below = []
+        for origin, index in secondary:
+            flags = PAGE_INDEX if index.is_unique else PAGE_INDEX | PAGE_NON_UNIQUE_KEYS
+            index.objid = builder.next_objid()
+            made = builder.child(tree, index.objid, flags, index.density)
+            index.root = made.space.root
+            below.append((Tree(self._source, origin.root, origin.objid), made))
+        if old.long_value_root:
+            new.long_value_objid = builder.next_objid()
+            made = builder.child(tree, new.long_value_objid, PAGE_LONG_VALUE, LONG_VALUE_DENSITY)
+            new.long_value_root = made.space.root
+            below.append((Tree(self._source, old.long_value_root, old.long_value_objid), made))
+        for key, record in self._pages(Tree(self._source, old.root, old.objid)):
+            tree.nodes.add(key, record if renumbering is None else renumbering.record(record))
+        tree.end()
+        for origin_tree, made in below:
+            for key, data in self._pages(origin_tree):
+                made.nodes.add(key, data)
+            made.end()
+        for _, made in below:
+            made.complete(builder.output)
+        tree.complete(builder.output)
+        builder.tables.append(new)
+
+    def _has_gaps(self, table: Table) -> bool:
+        """Whether columns of the table were deleted. JET_errFeatureNotAvailable where it has to do with a template."""
+        own = [column.fid for column in table.columns if table.is_template or not column.template]
+        gone = {fid for fid, _, _ in self._catalog.column_ids(table.name)} - set(own)
+        if not table.is_derived:
+            for first in (FIXED_FIRST, VARIABLE_FIRST, TAGGED_FIRST):
+                ids = [c.fid for c in table.columns if first == _first(c)]
+                gone |= set(range(first, first + len(ids))) - set(ids)
+        if gone and (table.is_derived or table.is_template):
+            raise jet_error(
+                codes.JET_errFeatureNotAvailable, f"compacting table {table.name}: a deleted column in a template or below one"
+            )
+        return bool(gone)
+
+
+def _first(column: Column) -> int:
+    return FIXED_FIRST if column.is_fixed else VARIABLE_FIRST if column.is_variable else TAGGED_FIRST
+
+
+def compact(
+    source: PageSource,
+    version: tuple[int, int, int],
+    destination: str | Path,
+    *,
+    progress: Progress | None = None,
+    pages: int = 0,
+    files: FileSystem = FILES,
+) -> None:
+    """Copy the database that `source` shows into the new file `destination`, which is clean and belongs to no log.
+
+    `pages` is how many the source has, for the progress. JET_errDatabaseDuplicate: the file is there. After an error there is
+    no new file.
+    """
+    goal = Path(destination)
+    if files.exists(goal):
+        raise jet_error(codes.JET_errDatabaseDuplicate, "compacting into a file that is there", file=goal)
+    draft = goal.with_name(f".{goal.name}.{secrets.token_hex(4)}.building")
+    file = files.open(draft, writable=True, exclusive=True)
+    try:
+        try:
+            output = Output(file, source.page_size)
+            builder = Builder(output, max(version, VERSION_DEFAULT))
+            tell = progress if progress is not None else _silent
+            _Copier(source, builder, tell, max(pages, SYSTEM_PAGES)).run()
+            total = builder.finish(0)
+            output.flush()
+            file.truncate((total + HEADER_PAGES) * source.page_size)
+            file.sync()
+            image = built_header(source.page_size, max(version, VERSION_DEFAULT), output.dbtime, builder.last_objid).pack()
+            file.write(0, image + image)
+            file.sync()
+        finally:
+            file.close()
+        files.rename(draft, goal)
+    except BaseException:
+        with contextlib.suppress(JetError):
+            files.remove(draft)
+        raise
+
+
+def _silent(_done: int, _total: int) -> None:
+    """Progress that nobody asked for."""
+
+
+def compact_file(
+    source: str | Path, destination: str | Path, *, progress: Progress | None = None, files: FileSystem = FILES
+) -> None:
+    """Compact a clean database file that nobody has open. JET_errDatabaseDirtyShutdown."""
+    with DatabaseFile(source, files=files) as database:
+        header = database.header
+        if header.dbstate != DatabaseState.CLEAN_SHUTDOWN:
+            raise jet_error(
+                codes.JET_errDatabaseDirtyShutdown, "compacting a database that was not closed well", file=database.path
+            )
+        version = (header.version, header.update_major, header.update_minor)
+        compact(database, version, destination, progress=progress, pages=database.page_count, files=files)
+
+
+__all__ = ["compact", "compact_file"]
