@@ -122,6 +122,9 @@ class TemporaryCursor(Cursor):
     def duplicate(self) -> Cursor:
         return TemporaryCursor(self.session, self.shared, versioned=self._versioned_as_table)
 
+    def require_updatable(self) -> None:
+        """Everything else is asked in `admit`: a transaction that only reads may change temporary tables."""
+
     # -- what may be done -------------------------------------------------------------------------------------------
 
     def admit(self, call: Call) -> None:

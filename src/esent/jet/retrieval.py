@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 from esent.constants import codes
 from esent.engine import navigation, record_size, retrieve, update
 from esent.engine.cursor import Call, cursor_call
 from esent.engine.enumerate import enumerate_columns
-from esent.errors import jet_error
+from esent.errors import JetWarning, jet_error
 from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID
 from esent.jet.structures_records import (
     JET_ENUMCOLUMN,
@@ -39,20 +41,27 @@ _SIZES = {
 }
 
 
+def _shown(answer: retrieve.Answer) -> bytes | None:
+    """The value; a reference in place of it comes with JET_wrnColumnReference."""
+    if answer.status == codes.JET_wrnColumnReference:
+        warnings.warn(JetWarning(answer.status), stacklevel=3)
+    return answer.data
+
+
 def JetRetrieveColumn(
     sesid: JET_SESID, tableid: JET_TABLEID, columnid: JET_COLUMNID, grbit: JET_GRBIT = 0, pretinfo: JET_RETINFO | None = None
 ) -> bytes | None:
     """The value of a column, from `pretinfo.ibLongValue` on; None for NULL."""
     with cursor_call(sesid, tableid, Call.RETRIEVE) as cursor:
         if pretinfo is None:
-            return retrieve.retrieve(cursor, columnid, grbit).data
+            return _shown(retrieve.retrieve(cursor, columnid, grbit))
         if not isinstance(pretinfo, JET_RETINFO):
             raise jet_error(codes.JET_errInvalidParameter, f"{pretinfo!r} is not a JET_RETINFO")
         answer = retrieve.retrieve(cursor, columnid, grbit, pretinfo.itagSequence, pretinfo.ibLongValue)
         if retrieve.tells_instance(grbit):
             pretinfo.itagSequence = answer.number
         pretinfo.columnidNextTagged = answer.columnid
-        return answer.data
+        return _shown(answer)
 
 
 def JetRetrieveColumns(sesid: JET_SESID, tableid: JET_TABLEID, pretrievecolumn: list[JET_RETRIEVECOLUMN]) -> JET_ERR:
