@@ -12,7 +12,7 @@ import click
 
 from esent.errors import JetError
 
-COMMANDS = ("backup", "demo", "dump", "info", "recover", "restore", "tables", "verify")
+COMMANDS = ("backup", "copy", "defrag", "demo", "dump", "info", "recover", "restore", "tables", "verify")
 
 
 class Commands(click.Group):
