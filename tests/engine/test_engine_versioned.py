@@ -11,6 +11,7 @@ from memory_trees import MemoryDatabase
 
 from esent.constants import codes
 from esent.engine.session import Session
+from esent.engine.transactions import CLEAN_AT
 from esent.engine.versioned import VersionedTree
 from esent.errors import JetError
 
@@ -325,7 +326,7 @@ def test_the_node_of_an_undone_insert_is_removed_at_once(tree: VersionedTree, on
 
 
 def test_many_deleted_nodes_are_removed_without_asking(tree: VersionedTree, one: Session) -> None:
-    keys = [b"%03d" % number for number in range(200)]
+    keys = [b"%04d" % number for number in range(2 * CLEAN_AT + 100)]
     with one.implicit_transaction():
         for key in keys:
             tree.insert(one, key, b"")
@@ -333,7 +334,7 @@ def test_many_deleted_nodes_are_removed_without_asking(tree: VersionedTree, one:
         with one.implicit_transaction():
             tree.delete(one, key)
     left = [key for key in keys if tree.nodes.find(key) is not None]
-    assert len(left) < 64
+    assert len(left) == 100
 
 
 def test_the_version_store_is_bounded_and_names_the_oldest_transaction() -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 CLEANER_PROCID = 2
 MOST_USER_LEVELS = 7
 MOST_LEVELS = 10  # with those the engine opens within a call
-CLEAN_AT = 64  # nodes that may wait for their removal before a commit sees to it
+CLEAN_AT = 512  # nodes that may wait for their removal before a commit sees to it
 _UNLOGGED = (OPER_ACTION, OPER_READ_LOCK, OPER_WRITE_LOCK)
 
 
