@@ -215,7 +215,7 @@ def test_only_sorts_count_against_the_limit(start: Start) -> None:
     second, _ = jet.JetOpenTempTable(sesid, key, UPDATABLE)
     assert code_of(jet.JetOpenTempTable, sesid, none, 0) == jet.JET_errTooManySorts
     assert code_of(jet.JetMove, sesid, second, jet.JET_MoveFirst) == jet.JET_errNoCurrentRecord  # a table now
-    third, _ = jet.JetOpenTempTable(sesid, key, 0)
+    jet.JetOpenTempTable(sesid, key, 0)
     assert code_of(jet.JetOpenTempTable, sesid, key, 0) == jet.JET_errTooManySorts
     jet.JetCloseTable(sesid, first)
     jet.JetOpenTempTable(sesid, key, 0)
