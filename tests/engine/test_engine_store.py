@@ -179,6 +179,26 @@ def test_an_open_transaction_holds_the_checkpoint(tmp_path: Path) -> None:
     assert contents(tmp_path / "db.edb", running.root) == running.model
 
 
+def test_a_checkpoint_that_is_too_far_behind(tmp_path: Path) -> None:
+    """A transaction that never ends stops the writers at last; when it has ended they go on."""
+    running = Written(tmp_path, LogFileSize=64, CheckpointDepthMax=128 * 1024, CheckpointTooDeep=32)
+    old = jet.JetBeginSession(running.instance).target
+    old.begin()
+    running.tree.insert(old, b"old one", b"")
+    with pytest.raises(JetError) as caught:
+        running.write(2000, random.Random(15), size=900)
+    assert caught.value.code == jet.JET_errCheckpointDepthTooDeep
+    assert running.session.instance.log.generation - running.session.instance.checkpoint().generation == 32
+    running.session.rollback()
+    old.commit()
+    model = dict(Tree(running.database.store, running.root).entries())
+    running.model = dict(model)
+    del running.model[b"old one"]
+    running.write(20, random.Random(16), size=900)
+    running.term()
+    assert contents(tmp_path / "db.edb", running.root) == {**running.model, b"old one": b""}
+
+
 def test_circular_logging_keeps_what_is_needed(tmp_path: Path) -> None:
     running = Written(tmp_path, LogFileSize=64, CheckpointDepthMax=256 * 1024, CircularLog=1)
     running.write(500, random.Random(7), size=900)

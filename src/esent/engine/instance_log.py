@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 from esent.constants import codes, params
 from esent.engine.statistics import thread_counters
 from esent.errors import JetError, jet_error
+from esent.log import kinds
 from esent.log.checkpoint import ATTACH_LIST_IN_USE, Checkpoint
 from esent.log.header import AttachInfo, DbmsParam
 from esent.log.records import Record
+from esent.log.writer import WINDING_UP
 from esent.pages.primitives import Lgpos, LogTime
 
 if TYPE_CHECKING:
     from esent.engine.instance import Instance
     from esent.log.writer import LogStream
 
+_ENDS = WINDING_UP | {kinds.COMMIT, kinds.COMMIT0}
 SEGMENT_BODY = 4000  # bytes of records in a segment, at least
 SEGMENTS_KEPT_FREE = 3
 
@@ -40,6 +43,7 @@ class InstanceLog:
         self.started_at = Lgpos()  # of the Init2 record
         self.failed = False
         self._deep = False  # the checkpoint has to move on
+        self._too_deep = False  # and until it has, nothing new is begun
         self._path = checkpoint_path
         self._guard = threading.RLock()  # of the live checkpoint and its file; the gate is entered before it is taken
         self._live = Checkpoint(signature=stream.signature, dbms_param=dbms_param)
@@ -66,6 +70,8 @@ class InstanceLog:
         """Put a record into the log; its position."""
         if self.failed:
             self._checked()
+        if self._too_deep:
+            self._refuse_new(record)
         image = record.encode()
         size = len(image)
         position = self.stream.append_image(image)
@@ -81,6 +87,8 @@ class InstanceLog:
     def append_all(self, records: Sequence[Record]) -> list[Lgpos]:
         """Put records into the log, none of another thread between them; their positions."""
         self._checked()
+        if self._too_deep:
+            self._refuse_new(*records)
         sizes = [len(record.encode()) for record in records]
         with self.instance.gate.writing() if self._may_roll(sum(sizes)) else nullcontext():
             try:
@@ -146,6 +154,7 @@ class InstanceLog:
             with self.instance.gate.writing(), self._guard:
                 self._move_to(position)
                 self.write_checkpoint()
+        self._judge_depth(generation)
 
     @property
     def _depth(self) -> int:
@@ -157,7 +166,7 @@ class InstanceLog:
 
     def tend(self) -> None:
         """Between two operations, the lock of the instance held: where the log is deep, write old pages and the checkpoint."""
-        if not self._deep or self.instance.gate.closed or self.instance.databases.unsettled:
+        if not (self._deep or self._too_deep) or self.instance.gate.closed or self.instance.databases.unsettled:
             return
         self._deep = False
         generation = self.stream.generation
@@ -170,6 +179,17 @@ class InstanceLog:
             self.instance.databases.stamp_lowest(position.generation)
             self._move_to(position, consistent)
             self.write_checkpoint()
+        self._judge_depth(generation)
+
+    def _judge_depth(self, generation: int) -> None:
+        most = self.instance.parameters.number(params.JET_paramCheckpointTooDeep)
+        self._too_deep = self.started_at != Lgpos() and generation - self._live.position.generation >= most
+
+    def _refuse_new(self, *records: Record) -> None:
+        """JET_errCheckpointDepthTooDeep for what is not the end of something."""
+        if any(record.kind not in _ENDS for record in records):
+            what = f"an open transaction keeps the checkpoint in generation {self._live.position.generation}"
+            raise jet_error(codes.JET_errCheckpointDepthTooDeep, what, file=self.stream.directory)
 
     def _reachable(self, tip: Lgpos) -> tuple[Lgpos, Lgpos]:
         """Where redo has to start, at `tip` at the latest; and the same without regard to open transactions."""

@@ -48,7 +48,7 @@ MOST_BUFFERED = 256  # segments; more are written, though not yet waited for
 RESERVE_RETRY = 1.0  # seconds between two looks whether the disk has room again
 
 # what still may be logged where new work is refused: the ends of what was begun
-_WINDING_UP = frozenset(
+WINDING_UP = frozenset(
     {
         kinds.UNDO,
         kinds.UNDO_INFO,
@@ -396,7 +396,7 @@ class LogStream:
 
     def _check(self, records: Sequence[Record]) -> None:
         self._check_alive()
-        if (self._quiesced or self.sequence_end) and any(record.kind not in _WINDING_UP for record in records):
+        if (self._quiesced or self.sequence_end) and any(record.kind not in WINDING_UP for record in records):
             if self.sequence_end and not self.recovering:
                 raise jet_error(codes.JET_errLogSequenceEnd, "the generations of the log are used up")
             if self._quiesced and not self._has_room_again():
