@@ -623,3 +623,29 @@ def test_eight_digits(tmp_path: Path) -> None:
     again.roll()
     again.close()
     assert (tmp_path / "edb00000002.jtx").exists()
+
+
+@pytest.mark.parametrize("room", [0, 1, 4, 5, 20, 31, 32, 900])
+def test_the_first_position_behind_a_resume_is_that_of_the_reader(tmp_path: Path, room: int) -> None:
+    """Where the last segment ends with filler, a reader comes upon what follows at the filler."""
+    stream = LogStream.create(tmp_path, log_file_size=SIZE, reserves=0)
+    size = len(made(1, 0).encode())
+    stream.append(made(1, 4096 - 40 - room - size))
+    stream.flush(fill=False)
+    stream.close()
+    with LogFile(tmp_path / "edb.log") as log:
+        filled = log.filler
+    again = LogStream.resume(tmp_path, reserves=0)
+    tip = again.tip()
+    places = [again.append(SMALL), again.append(made(2, 30))]
+    again.close()
+    assert places[0] == tip == (Lgpos(1, 1, filled) if filled < 4096 else Lgpos(1, 2, 0))
+    assert [place for place, _ in read_all(tmp_path)[1:]] == places
+    third = LogStream.resume(tmp_path, reserves=0)
+    third.flush(third.tip())
+    assert third.append(SMALL) == read_after(third, tmp_path)
+
+
+def read_after(stream: LogStream, folder: Path) -> Lgpos:
+    stream.close()
+    return read_all(folder)[-1][0]

@@ -139,6 +139,11 @@ class FileSystem:
         with _translated("reading the size", path):
             return path.stat().st_size
 
+    def free_bytes(self, path: Path) -> int:
+        """How much the disk that holds the file `path` has left."""
+        with _translated("asking for free space", path):
+            return shutil.disk_usage(path.parent).free
+
     def names(self, directory: Path) -> list[str]:
         """The names in `directory`, sorted."""
         with _translated("listing", directory):
