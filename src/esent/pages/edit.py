@@ -87,6 +87,9 @@ def common_prefix(first: bytes, second: bytes) -> int:
 @cython.inline
 def _put64(data: bytearray, offset: cython.Py_ssize_t, value: cython.longlong) -> cython.int:
     i: cython.Py_ssize_t
+    if not cython.compiled:
+        data[offset : offset + 8] = value.to_bytes(8, "little", signed=True)
+        return 0
     for i in range(4):
         _put16(data, offset + 2 * i, (value >> (16 * i)) & 0xFFFF)
     return 0

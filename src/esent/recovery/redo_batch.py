@@ -19,6 +19,7 @@ of `redo_nodes` and `redo.Redo` do with the same records.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from esent.log.reader import Entry
     from esent.recovery.redo import Redo
 
+_NODE_HEAD = struct.Struct("<xHBIqqIBHBIII")
 _DBTIME_LIMIT: cython.longlong = 1 << 62
 _HEAD_SIZE: cython.Py_ssize_t = 44
 _INSERT: cython.int = kinds.INSERT
@@ -88,6 +90,8 @@ def _i64(data: bytes, offset: cython.Py_ssize_t) -> cython.longlong:
 @cython.boundscheck(False)
 @cython.wraparound(False)
 def _page_dbtime(image: bytearray) -> cython.longlong:
+    if not cython.compiled:
+        return int.from_bytes(image[8:16], "little", signed=True)
     value: cython.longlong = image[15]
     i: cython.Py_ssize_t
     if value >= 0x80:
@@ -131,6 +135,22 @@ class _Head:
 @cython.boundscheck(False)
 @cython.wraparound(False)
 def _read_head(head: _Head, data: bytes, offset: cython.Py_ssize_t) -> cython.int:
+    if not cython.compiled:
+        (
+            head.procid,
+            head.dbid,
+            head.pgno,
+            head.dbtime,
+            head.before,
+            head.trx,
+            head.level,
+            head.line,
+            head.flags,
+            head.rceid,
+            head.pgno_fdp,
+            head.objid,
+        ) = _NODE_HEAD.unpack_from(data, offset)
+        return 0
     head.procid = _u16(data, offset + 1)
     head.dbid = data[offset + 3]
     head.pgno = _u32(data, offset + 4)
