@@ -42,11 +42,17 @@ def restore_directory(
     found = find_set(absolute(source or "."), options.base, files)
     target = absolute(destination) if destination else None
     for folder in (options.log_path, options.checkpoint_path, *([target] if target else [])):
+        if _is_folder_of(found, folder, files):
+            raise jet_error(codes.JET_errInvalidPath, "a set cannot be restored into itself: it would be lost", file=folder)
         require_folder(folder, files, create=create_paths)
     check_logs(found, options.page_size, files)
     find_databases(found, files)
     check_distinct(found, files)
     return _DirectoryRestore(found, target, options).run()
+
+
+def _is_folder_of(found: BackupSet, folder: Path, files: FileSystem) -> bool:
+    return files.is_directory(folder) and folder.resolve() == found.folder.resolve()
 
 
 def restore_copies(
