@@ -15,19 +15,43 @@ from esent.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
     from esent.api.backup import Backup as Backup
+    from esent.api.columns import *  # noqa: F403
+    from esent.api.database import Database as Database
+    from esent.api.database import Key as Key
+    from esent.api.database import Transaction as Transaction
+    from esent.api.database import open as open
     from esent.api.instance import Instance as Instance
+    from esent.api.mapping import PersistentDict as PersistentDict
     from esent.api.reading import ReadOnlyDatabase as ReadOnlyDatabase
     from esent.api.recover import recover as recover
     from esent.api.restore import restore as restore
+    from esent.api.rows import Row as Row
+    from esent.api.table import Index as Index
+    from esent.api.table import Rows as Rows
+    from esent.api.table import Table as Table
     from esent.tools.dump import dump as dump
     from esent.tools.verify import verify_database
 
     verify = verify_database
 
+_COLUMN_TYPES = (
+    "Binary", "Bool", "ColumnType", "Currency", "DateTime", "Float32", "Float64", "Guid", "Int16", "Int32", "Int64",
+    "LongBinary", "LongText", "Text", "UInt16", "UInt32", "UInt64", "UInt8",
+)  # fmt: skip
 _HOMES = {
+    **{name: ("esent.api.columns", name) for name in _COLUMN_TYPES},
     "Backup": ("esent.api.backup", "Backup"),
+    "Database": ("esent.api.database", "Database"),
+    "Index": ("esent.api.table", "Index"),
     "Instance": ("esent.api.instance", "Instance"),
+    "Key": ("esent.api.database", "Key"),
+    "PersistentDict": ("esent.api.mapping", "PersistentDict"),
     "ReadOnlyDatabase": ("esent.api.reading", "ReadOnlyDatabase"),
+    "Row": ("esent.api.rows", "Row"),
+    "Rows": ("esent.api.table", "Rows"),
+    "Table": ("esent.api.table", "Table"),
+    "Transaction": ("esent.api.database", "Transaction"),
+    "open": ("esent.api.database", "open"),
     "recover": ("esent.api.recover", "recover"),
     "restore": ("esent.api.restore", "restore"),
     "dump": ("esent.tools.dump", "dump"),

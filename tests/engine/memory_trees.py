@@ -29,6 +29,7 @@ class MemoryNodes:
     def __init__(self, *, unique: bool) -> None:
         self.unique = unique
         self.nodes: list[MemoryNode] = []
+        self.header = b""
 
     def _bookmark(self, node: MemoryNode) -> tuple[bytes, bytes]:
         return node.key, b"" if self.unique else node.data
@@ -116,6 +117,12 @@ class MemoryNodes:
         else:
             assert version.oper in (OPER_DELTA, OPER_DELTA64)
             self._put(at, add_to_counter(node.data, version.offset, -version.delta, version.delta_size), node.flags)
+
+    def external_header(self) -> bytes:
+        return self.header
+
+    def set_external_header(self, writer: Writer, content: bytes) -> None:
+        self.header = content
 
     def fraction_of(self, key: bytes, data: bytes = b"") -> tuple[int, int]:
         return self._at(key, data), len(self.nodes)

@@ -11,8 +11,10 @@ from cursor_tables import BLOB, COUNTER, ID, NAME, NUMBER, TAGS, CursorDatabase,
 from esent.constants import codes, grbits
 from esent.engine import navigation, retrieve, set_column, update
 from esent.engine.cursor import Cursor
+from esent.engine.table_view import forget_counters
 from esent.engine.tree_position import Where
 from esent.errors import JetError
+from esent.records.columns import FLAG_AUTOINCREMENT
 
 FIRST, LAST = -(2**31), 0x7FFFFFFF
 
@@ -305,6 +307,22 @@ def test_long_values_nobody_refers_to_are_cleaned_up(database: CursorDatabase) -
     update.delete(cursor)
     cursor.session.instance.transactions.clean()
     assert nodes.nodes == []
+
+
+def test_numbers_go_on_behind_those_reserved_in_the_root(database: CursorDatabase) -> None:
+    database.table.columns[0].flags |= FLAG_AUTOINCREMENT
+    nodes = database.nodes(20, 20, unique=True)
+    nodes.header = b"\x03" + bytes(16) + (40).to_bytes(8, "little")
+    cursor = database.cursor(database.session())
+    for wanted in (41, 42):
+        update.prepare(cursor, update.Mode.INSERT)
+        assert retrieve.retrieve(cursor, ID, grbits.JET_bitRetrieveCopy).data == long(wanted)
+        update.make(cursor)
+    assert int.from_bytes(nodes.header[17:], "little") == 41 + update.NUMBERS_AT_ONCE - 1
+    nodes.header = bytes(16)
+    forget_counters(database, 20)
+    update.prepare(cursor, update.Mode.INSERT)
+    assert retrieve.retrieve(cursor, ID, grbits.JET_bitRetrieveCopy).data == long(43)
 
 
 @pytest.mark.parametrize("grbit", [0, grbits.JET_bitTableReadOnly])

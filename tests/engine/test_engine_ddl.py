@@ -244,6 +244,20 @@ def test_long_values_are_made_once_for_all(world: World) -> None:
     assert complaints(world.shut_down()) == []
 
 
+def test_long_values_that_are_younger_than_the_snapshot_go_with_their_table(world: World) -> None:
+    before, free = world.rows(), world.free_pages()
+    world.create(table_wish()).close()
+    world.session.begin()
+    cursor = ddl.open_table(world.session, world.database, "T", 0)
+    ddl.make_long_values(cursor)
+    cursor.close()
+    ddl.delete_table(world.session, world.database, "T")
+    world.session.commit()
+    world.instance.transactions.clean()
+    assert (world.rows(), world.free_pages()) == (before, free)
+    assert complaints(world.shut_down()) == []
+
+
 @pytest.mark.parametrize("committed", [False, True])
 def test_a_kill_in_the_middle(world: World, tmp_path: Path, committed: bool) -> None:
     world.create(table_wish("before")).close()

@@ -28,6 +28,17 @@ def test_walk_ends_as_the_model_says(start: Callable[..., Running], seed: int) -
     compare_file(Path(running.path()), model)
 
 
+@pytest.mark.parametrize("page_size", [8192, 32768])
+def test_a_walk_without_a_log(start: Callable[..., Running], page_size: int) -> None:
+    jet.JetSetSystemParameter(None, jet.JET_sesidNil, jet.JET_paramDatabasePageSize, page_size)
+    running = start(Recovery="off")
+    dbid = jet.JetCreateDatabase(running.sesid, running.path())
+    model = SchemaWalk(running, dbid, page_size).run(150)
+    compare(running.sesid, dbid, model)
+    running.term()
+    compare_file(Path(running.path()), model)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_killed_walk_recovers_to_what_was_committed(start: Callable[..., Running], tmp_path: Path, seed: int) -> None:
     running = start("live", LogFileSize=128)

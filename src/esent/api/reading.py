@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
+from esent.api.reading_table import ReadOnlyTable
 from esent.catalog.objects import Table
 from esent.catalog.schema import Catalog
 from esent.constants import codes, grbits
@@ -83,6 +84,16 @@ class ReadOnlyDatabase:
     def tables(self) -> list[str]:
         """The names of the user's tables."""
         return [name for name in self.catalog.names() if not self.catalog.is_system(name)]
+
+    def __getitem__(self, name: str) -> ReadOnlyTable:
+        """A table to read rows of. JET_errObjectNotFound."""
+        return ReadOnlyTable(self.source, self.catalog.table(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.upper() in {each.upper() for each in self.catalog.names()}
 
     def table(self, name: str) -> Table:
         """The definition of a table; JET_errObjectNotFound."""

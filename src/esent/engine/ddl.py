@@ -361,10 +361,12 @@ def delete_table(session: Session, database: AttachedDatabase, name: object) -> 
         writer = schema.writer
         for index in table.indexes:
             writer.remove_index(session, live.objid, index)
-        if table.long_value_objid:
+        seen = writer.objects_of(session, live.objid)
+        late = table.long_value_objid if (ObjectType.LONG_VALUE, table.long_value_objid) not in seen else 0
+        if table.long_value_objid and not late:
             writer.remove_objid(session, table.long_value_objid)
         writer.remove_objid(session, live.objid)
-        for kind, identity in writer.objects_of(session, live.objid):
+        for kind, identity in seen:
             writer.remove(session, live.objid, kind, identity)
         schema.drop(session, live)
         below = [entry.item.objid for entry in live.indexes if not entry.item.is_primary]
@@ -373,6 +375,10 @@ def delete_table(session: Session, database: AttachedDatabase, name: object) -> 
         tree = _tree_of(live)
 
         def free(cleaner: Writer) -> None:
+            if late:
+                with _own_transaction(database) as helper:
+                    writer.remove(helper, live.objid, ObjectType.LONG_VALUE, late)
+                    writer.remove_objid(helper, late)
             _free_tree(database, cleaner, tree, below)
             forget_counters(database, tree.objid)
 
@@ -583,19 +589,29 @@ def make_long_values(cursor: Cursor) -> None:
             with session.implicit_transaction():
                 _make_long_values(session, database, live)
         else:
-            helper = session.instance.begin_session()
-            transactions = session.instance.transactions
-            try:
-                transactions.begin_level(helper)
-                try:
-                    _make_long_values(helper, database, live)
-                except BaseException:
-                    transactions.roll_back_level(helper)
-                    raise
-                transactions.commit_level(helper)
-            finally:
-                helper.close()
+            with _own_transaction(database) as helper:
+                _make_long_values(helper, database, live)
         _table(cursor)
+
+
+@contextmanager
+def _own_transaction(database: AttachedDatabase) -> Iterator[Session]:
+    """A session of the engine with a transaction that is committed at the end, whatever the caller's comes to.
+
+    What it did, the caller's snapshot does not see.
+    """
+    transactions = database.instance.transactions
+    helper = database.instance.begin_session()
+    try:
+        transactions.begin_level(helper)
+        try:
+            yield helper
+        except BaseException:
+            transactions.roll_back_level(helper)
+            raise
+        transactions.commit_level(helper)
+    finally:
+        helper.close()
 
 
 def _make_long_values(session: Session, database: AttachedDatabase, live: LiveTable) -> None:

@@ -51,11 +51,12 @@ def lid_size(header: DatabaseHeader) -> int:
 class TableCounters:
     """Numbers a table hands out: the next ones, None while they have to be found out."""
 
-    __slots__ = ("next_autoincrement", "next_lid", "next_row")
+    __slots__ = ("next_autoincrement", "next_lid", "next_row", "reserved_autoincrement")
 
     def __init__(self) -> None:
         self.next_row: int | None = None
         self.next_autoincrement: int | None = None
+        self.reserved_autoincrement: int | None = None  # the highest number the root of the table lets hand out, if it says one
         self.next_lid: int | None = None
 
 

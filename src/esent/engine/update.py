@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 NO_VERSION = grbits.JET_bitUpdateNoVersion
 _LAST_NUMBER = {4: 0x7FFFFEFF, 8: 0x7FFFFFFFFFFFFEFF}
 _LAST_ROW = 0xFFFFFFFF
+NUMBERS_AT_ONCE = 16
+_SPACE_HEADER_SIZE = 16
+_NUMBER_SIZE = 8
+_ROOT_HAS_SPACE = 1
+_ROOT_HAS_NUMBER = 2
 
 
 class Mode(IntEnum):
@@ -223,14 +228,42 @@ def _number(update: Update, column: Column) -> None:
     size = INHERENT_SIZE[column.coltyp]
     if number > _LAST_NUMBER[size]:
         raise jet_error(codes.JET_errOutOfAutoincrementValues, f"numbering a row of table {cursor.table.name}")
+    reserved = cursor.counters.reserved_autoincrement
+    if reserved is not None and number > reserved:
+        _reserve_numbers(cursor, min(number + NUMBERS_AT_ONCE - 1, _LAST_NUMBER[size]))
     cursor.counters.next_autoincrement = number + 1
     update.buffer.set_fixed(column, number.to_bytes(size, "little"))
     update.touched.add(column.columnid)
 
 
+def _reserve_numbers(cursor: Cursor, last: int) -> None:
+    """Put down in the root of the table that numbers up to `last` may be in use."""
+    header = cursor.primary.tree.nodes.external_header()
+    place = _number_place(header)
+    with cursor.session.implicit_transaction():
+        cursor.primary.tree.set_external_header(
+            cursor.session, header[:place] + last.to_bytes(_NUMBER_SIZE, "little") + header[place + _NUMBER_SIZE :]
+        )
+    cursor.counters.reserved_autoincrement = last
+
+
+def _number_place(header: bytes) -> int:
+    """Where the root's external header has the highest number reserved; 0 where it has none (1.10)."""
+    if len(header) in (0, _SPACE_HEADER_SIZE) or not header[0] & _ROOT_HAS_NUMBER:
+        return 0
+    place = 1 + (_SPACE_HEADER_SIZE if header[0] & _ROOT_HAS_SPACE else 0)
+    return place if len(header) >= place + _NUMBER_SIZE else 0
+
+
 def next_number(cursor: Cursor, column: Column) -> int:
-    """The next number of an auto-increment column: one more than the largest in the table when it is first asked for."""
+    """The next number of an auto-increment column: behind those the root of the table says are reserved, or one more than the
+    largest in the table when it is first asked for."""
     counters = cursor.counters
+    header = cursor.primary.tree.nodes.external_header() if counters.next_autoincrement is None else b""
+    place = _number_place(header)
+    if place:
+        counters.reserved_autoincrement = int.from_bytes(header[place : place + _NUMBER_SIZE], "little")
+        counters.next_autoincrement = counters.reserved_autoincrement + 1
     if counters.next_autoincrement is None:
         tree = cursor.primary.tree
         primary = cursor.view.primary

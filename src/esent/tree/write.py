@@ -363,6 +363,10 @@ class WritableTree:
             self._split(writer, self._bookmark(key, data_bookmark), None)
         raise self._wrong(page, "splitting makes no room", codes.JET_errDatabaseCorrupted)
 
+    def external_header(self) -> bytes:
+        """The external header of the root."""
+        return self._root().external_header()
+
     def set_external_header(self, writer: Writer, content: bytes) -> None:
         """Replace the external header of the root."""
         self.store.trim()

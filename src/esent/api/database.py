@@ -1,0 +1,396 @@
+"""`open` and `Database`: a database with an instance of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, overload
+
+from esent import jet
+from esent.api.backup import Backup, ProgressOption
+from esent.api.columns import ColumnType
+from esent.api.instance import Instance
+from esent.api.reading import ReadOnlyDatabase
+from esent.api.rows import to_bytes
+from esent.api.sessions import ThreadSessions
+from esent.api.table import Table
+from esent.constants import codes, grbits, params
+from esent.engine.process import PROCESS
+from esent.engine.schema import schema_of
+from esent.engine.session import session_call
+from esent.errors import JetError, jet_error
+from esent.jet.structures_tables import JET_COLUMNCREATE, JET_COLUMNDEF, JET_INDEXCREATE3, JET_TABLECREATE4
+from esent.pages.database_file import DatabaseFile
+from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, Column
+from esent.records.keys import key_most_for_page
+from esent.tools.dump import dump
+
+PathLike = str | os.PathLike[str]
+PAGE_SIZE = 4096
+LOG_FILE_SIZE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Key:
+    """An index: columns ("+name" ascending, "-name" descending, "name" as "+name") and options.
+
+    `ignore_null` leaves rows out whose columns are all NULL, `ignore_any_null` those with any. `long` keys hold as much as the
+    page size allows, not 255 bytes. `no_truncation` refuses rows whose key does not fit, rather than cutting it.
+    """
+
+    columns: str | Sequence[str]
+    unique: bool = False
+    not_null: bool = False
+    ignore_null: bool = False
+    ignore_any_null: bool = False
+    long: bool = False
+    no_truncation: bool = False
+
+    def segments(self) -> list[str]:
+        names = [self.columns] if isinstance(self.columns, str) else list(self.columns)
+        return [name if name[:1] in ("+", "-") else f"+{name}" for name in names]
+
+    def structure(self, name: str, page_size: int, *, primary: bool = False) -> JET_INDEXCREATE3:
+        grbit = (
+            grbits.JET_bitIndexPrimary * primary
+            | grbits.JET_bitIndexUnique * (self.unique or primary)
+            | grbits.JET_bitIndexDisallowNull * self.not_null
+            | grbits.JET_bitIndexIgnoreNull * self.ignore_null
+            | grbits.JET_bitIndexIgnoreAnyNull * self.ignore_any_null
+            | grbits.JET_bitIndexDisallowTruncation * self.no_truncation
+            | grbits.JET_bitIndexKeyMost * self.long
+        )
+        most = key_most_for_page(page_size) if self.long else 0
+        return JET_INDEXCREATE3(szIndexName=name, szKey=self.segments(), grbit=grbit, cbKeyMost=most)
+
+
+def _key(key: Key | str | Sequence[str]) -> Key:
+    return key if isinstance(key, Key) else Key(key)
+
+
+class Transaction:
+    """A transaction of the calling thread, as a context manager: committed at the end of the block, undone by an exception.
+
+    One inside another is a savepoint of it: undone alone, committed with what is around it (7 levels at most). `lazy` does not
+    wait for the disk; `read_only` refuses changes.
+    """
+
+    def __init__(self, database: Database, *, lazy: bool = False, read_only: bool = False) -> None:
+        self.database = database
+        self._commit = grbits.JET_bitCommitLazyFlush if lazy else 0
+        self._begin = grbits.JET_bitTransactionReadOnly if read_only else 0
+        self._sesid: jet.JET_SESID | None = None
+
+    def __enter__(self) -> Transaction:
+        if self._sesid is not None:
+            raise jet_error(codes.JET_errInTransaction, "entering a transaction that is open")
+        sesid = self.database.sessions.current().sesid
+        jet.JetBeginTransaction2(sesid, self._begin)
+        self._sesid = sesid
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self._sesid is None:
+            return
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+    def commit(self) -> None:
+        """Commit now; what follows in the block is outside of the transaction. A failure undoes it."""
+        sesid = self._taken("committing")
+        try:
+            jet.JetCommitTransaction(sesid, self._commit)
+        except JetError:
+            with contextlib.suppress(JetError):  # it may have been committed, and only the wait for the disk failed
+                jet.JetRollback(sesid)
+            raise
+
+    def rollback(self) -> None:
+        """Undo it now; what follows in the block is outside of the transaction."""
+        jet.JetRollback(self._taken("rolling back"))
+
+    def _taken(self, what: str) -> jet.JET_SESID:
+        if self._sesid is None:
+            raise jet_error(codes.JET_errNotInTransaction, f"{what} a transaction that is not open")
+        sesid, self._sesid = self._sesid, None
+        return sesid
+
+
+class Database:
+    """An open database: its tables by name, transactions, backups. Any thread may use it; each has a session of its own."""
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        page_size: int | None = None,
+        log_directory: PathLike | None = None,
+        base_name: str = "edb",
+        circular_logging: bool = True,
+        log_file_size: int = LOG_FILE_SIZE,
+        parameters: Mapping[str, int | str] | None = None,
+    ) -> None:
+        """As `open` says."""
+        self.path = Path(path).absolute()
+        exists = self.path.exists()
+        self.page_size = page_size or _page_size(self.path, exists)
+        self.instance = Instance(
+            self.path.name,
+            directory=self.path.parent,
+            log_directory=log_directory,
+            base_name=base_name,
+            page_size=self.page_size,
+            log_file_size=log_file_size,
+            circular_logging=circular_logging,
+            parameters=parameters,
+        )
+        self.instance.start()
+        try:
+            with self.instance.session() as sesid:
+                if exists:
+                    jet.JetAttachDatabase(sesid, os.fspath(self.path))
+                else:
+                    jet.JetCreateDatabase(sesid, os.fspath(self.path))
+            self.sessions = ThreadSessions(self.instance.handle, self.path)
+        except BaseException:
+            self.instance.close()
+            raise
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Database {self.path}>"
+
+    def close(self) -> None:
+        """End all sessions and the instance; the file is clean afterwards. Open transactions are rolled back."""
+        self.sessions.end_all()
+        self.instance.close()
+
+    # ---- tables ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of the user's tables."""
+        session = self.sessions.current()
+        with session_call(session.sesid) as found:
+            database = found.instance.databases.get(found, session.dbid)
+            with found.instance.lock:
+                known = schema_of(database).visible(found)
+                return sorted((name for name, live in known if not live.base.is_system), key=str.upper)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        try:
+            self[name]
+        except JetError as problem:
+            if problem.code not in (codes.JET_errObjectNotFound, codes.JET_errInvalidName):
+                raise
+            return False
+        return True
+
+    def __getitem__(self, name: str) -> Table:
+        """A table. JET_errObjectNotFound."""
+        with self.sessions.current().cursor(name):
+            return Table(self, name)
+
+    def create_table(
+        self,
+        name: str,
+        columns: Mapping[str, ColumnType],
+        *,
+        primary_key: Key | str | Sequence[str] | None = None,
+        indexes: Mapping[str, Key | str | Sequence[str]] | None = None,
+    ) -> Table:
+        """Create a table. Without a primary key its rows are in the order in which they are inserted.
+
+        JET_errTableDuplicate, JET_errColumnNotFound, and what definitions do wrong.
+        """
+        asked = []
+        if primary_key is not None:
+            asked.append(_key(primary_key).structure("primary", self.page_size, primary=True))
+        asked += [_key(key).structure(each, self.page_size) for each, key in (indexes or {}).items()]
+        structure = JET_TABLECREATE4(
+            szTableName=name,
+            rgcolumncreate=[_column(each, kind) for each, kind in columns.items()],
+            rgindexcreate=asked,
+        )
+        session = self.sessions.current()
+        jet.JetCreateTableColumnIndex4(session.sesid, session.dbid, structure)
+        assert structure.tableid is not None
+        jet.JetCloseTable(session.sesid, structure.tableid)
+        return Table(self, name)
+
+    def delete_table(self, name: str) -> None:
+        """JetDeleteTable. JET_errTableInUse while anybody iterates over it."""
+        self._forget(name)
+        session = self.sessions.current()
+        jet.JetDeleteTable(session.sesid, session.dbid, name)
+
+    def rename_table(self, name: str, new: str) -> None:
+        self._forget(name)
+        session = self.sessions.current()
+        jet.JetRenameTable(session.sesid, session.dbid, name, new)
+
+    def _forget(self, name: str) -> None:
+        for each in self.sessions.all():
+            each.forget(name)
+
+    def change_table(
+        self,
+        name: str,
+        *,
+        add_column: tuple[str, ColumnType] | None = None,
+        delete_column: str | None = None,
+        create_index: tuple[str, Key | str | Sequence[str]] | None = None,
+        delete_index: str | None = None,
+    ) -> None:
+        """One change of the definition of a table; `Table` has methods for them."""
+        self._forget(name)
+        session = self.sessions.current()
+        exclusive = add_column is not None and bool(
+            add_column[1].grbit & (grbits.JET_bitColumnAutoincrement | grbits.JET_bitColumnEscrowUpdate)
+        )
+        sesid = session.sesid
+        tableid = jet.JetOpenTable(sesid, session.dbid, name, None, grbits.JET_bitTableDenyRead if exclusive else 0)
+        try:
+            if add_column is not None:
+                made = _column(*add_column)
+                definition = JET_COLUMNDEF(coltyp=made.coltyp, cp=made.cp, cbMax=made.cbMax, grbit=made.grbit)
+                jet.JetAddColumn(sesid, tableid, add_column[0], definition, made.pvDefault)
+            if delete_column is not None:
+                jet.JetDeleteColumn(sesid, tableid, delete_column)
+            if create_index is not None:
+                structure = _key(create_index[1]).structure(create_index[0], self.page_size)
+                jet.JetCreateIndex4(sesid, tableid, [structure])
+            if delete_index is not None:
+                jet.JetDeleteIndex(sesid, tableid, delete_index)
+        finally:
+            jet.JetCloseTable(sesid, tableid)
+
+    # ---- transactions and backups ----------------------------------------------------------------------------------------
+
+    def transaction(self, *, lazy: bool = False, read_only: bool = False) -> Transaction:
+        """A transaction of the calling thread, for `with`."""
+        return Transaction(self, lazy=lazy, read_only=read_only)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the calling thread has a transaction open."""
+        return self.sessions.current().level > 0
+
+    def flush(self) -> None:
+        """Wait until every commit, lazy ones included, is on stable storage."""
+        jet.JetCommitTransaction(self.sessions.current().sesid, grbits.JET_bitWaitAllLevel0Commit)
+
+    def backup(
+        self, destination: PathLike, *, incremental: bool = False, atomic: bool = False, progress: ProgressOption = False
+    ) -> Backup:
+        """A streaming backup into a directory while the database is in use; `run` takes it, `stop` (any thread) ends it.
+
+        It holds every commit made before it ended. `incremental` wants `circular_logging` off.
+        """
+        return self.instance.backup(destination, incremental=incremental, atomic=atomic, progress=progress)
+
+    def stop_backup(self) -> None:
+        """Stop the backup that is under way, from any thread."""
+        self.instance.stop_backup()
+
+    def dump(self, tables: Iterable[str] | None = None) -> list[str]:
+        """Every row as JSON lines (`esent.tools.dump`), of the newest state of the pages."""
+        session = self.sessions.current()
+        with session_call(session.sesid) as found, found.instance.lock:
+            database = found.instance.databases.get(found, session.dbid)
+            return list(dump(database.page_source, tables))
+
+
+def _column(name: str, kind: ColumnType) -> JET_COLUMNCREATE:
+    if not isinstance(kind, ColumnType):
+        raise jet_error(codes.JET_errInvalidColumnType, f"column {name}: {kind!r} is not a column type, such as esent.Int64()")
+    default = None
+    if kind.default is not None:
+        probe = Column(name, 1, kind.coltyp, INHERENT_SIZE.get(kind.coltyp, kind.size), code_page=kind.code_page)
+        default = to_bytes(probe, kind.default)
+    code_page = kind.code_page if kind.coltyp in TEXT_TYPES else 0
+    return JET_COLUMNCREATE(
+        szColumnName=name, coltyp=kind.coltyp, cbMax=kind.size, grbit=kind.grbit, pvDefault=default, cp=code_page
+    )
+
+
+def _page_size(path: Path, exists: bool) -> int:
+    """That of the file; for a new one that of the instances that run, which all share one."""
+    if exists:
+        with DatabaseFile(path) as database:
+            return database.page_size
+    if PROCESS.instances:
+        running = jet.JetGetSystemParameter(None, None, params.JET_paramDatabasePageSize)
+        assert isinstance(running, int)
+        return running
+    return PAGE_SIZE
+
+
+@overload
+def open(
+    path: PathLike,
+    *,
+    read_only: Literal[False] = False,
+    page_size: int | None = None,
+    log_directory: PathLike | None = None,
+    base_name: str = "edb",
+    circular_logging: bool = True,
+    log_file_size: int = LOG_FILE_SIZE,
+    parameters: Mapping[str, int | str] | None = None,
+) -> Database: ...
+
+
+@overload
+def open(path: PathLike, *, read_only: Literal[True], log_directory: PathLike | None = None) -> ReadOnlyDatabase: ...
+
+
+def open(
+    path: PathLike,
+    *,
+    read_only: bool = False,
+    page_size: int | None = None,
+    log_directory: PathLike | None = None,
+    base_name: str = "edb",
+    circular_logging: bool = True,
+    log_file_size: int = LOG_FILE_SIZE,
+    parameters: Mapping[str, int | str] | None = None,
+) -> Database | ReadOnlyDatabase:
+    """Open a database with an instance of its own, creating file and folder where missing, recovering it after a crash.
+
+    Logs are beside the file, or in `log_directory`; give every database a folder of its own, or a `base_name`. With
+    `circular_logging` logs that are no longer needed are used again; without it they are kept until a backup, for incremental
+    backups and for recovery of a restored backup up to now. `page_size` counts for new files; all databases that a process has
+    open share one. `parameters` are system parameters by name ("CacheSizeMax").
+
+    `read_only` never touches the file: a dirty one is read as of its last commit if its logs are there.
+    """
+    if read_only:
+        return ReadOnlyDatabase(path, log_directory=log_directory)
+    return Database(
+        path,
+        page_size=page_size,
+        log_directory=log_directory,
+        base_name=base_name,
+        circular_logging=circular_logging,
+        log_file_size=log_file_size,
+        parameters=parameters,
+    )
+
+
+__all__ = ["Database", "Key", "Transaction", "open"]

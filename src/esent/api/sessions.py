@@ -1,0 +1,158 @@
+"""One session a thread: what a database keeps for each thread that uses it, and the cursors it has open."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from esent import jet
+from esent.api.rows import Layout
+from esent.engine.cursor import Cursor, cursor_call
+from esent.engine.session import Session
+from esent.errors import JetError
+from esent.jet.handles import JET_DBID, JET_SESID, JET_TABLEID
+
+
+class OpenTable:
+    """A cursor and the layout of the records it reads, made anew when the table has changed."""
+
+    def __init__(self, sesid: JET_SESID, tableid: JET_TABLEID) -> None:
+        self.sesid = sesid
+        self.tableid = tableid
+        self._view: object = None
+        self._layout: Layout | None = None
+
+    @property
+    def alive(self) -> bool:
+        """False once its transaction level was rolled back, or its session has ended."""
+        return getattr(self.tableid, "target", None) is not None
+
+    def layout(self, cursor: Cursor) -> Layout:
+        if self._layout is None or self._view is not cursor.view:
+            self._view = cursor.view
+            self._layout = Layout(cursor.table, cursor.view.page_size)
+        return self._layout
+
+
+class ThreadSession:
+    """The session of one thread with the database open, and cursors that wait for their next use by table name."""
+
+    def __init__(self, instance: jet.JET_INSTANCE, path: Path) -> None:
+        self.thread = threading.current_thread()
+        self.sesid: JET_SESID = jet.JetBeginSession(instance)
+        try:
+            self.dbid: JET_DBID = jet.JetOpenDatabase(self.sesid, os.fspath(path))
+        except BaseException:
+            jet.JetEndSession(self.sesid)
+            raise
+        self._idle: dict[str, list[OpenTable]] = {}
+
+    def open(self, name: str) -> OpenTable:
+        """A cursor on a table, to be given back. JET_errObjectNotFound."""
+        waiting = self._idle.get(name)
+        while waiting:
+            found = waiting.pop()
+            if found.alive:
+                return found
+        return OpenTable(self.sesid, jet.JetOpenTable(self.sesid, self.dbid, name))
+
+    def give_back(self, name: str, opened: OpenTable) -> None:
+        if opened.alive:
+            self._idle.setdefault(name, []).append(opened)
+
+    @contextlib.contextmanager
+    def cursor(self, name: str) -> Iterator[tuple[Cursor, Layout]]:
+        """A cursor for one call. Closed, not kept, where the call fails: nobody knows what state it is in."""
+        opened = self.open(name)
+        try:
+            with cursor_call(self.sesid, opened.tableid) as cursor:
+                yield cursor, opened.layout(cursor)
+        except BaseException:
+            self.close(opened)
+            raise
+        self.give_back(name, opened)
+
+    @contextlib.contextmanager
+    def change(self, name: str) -> Iterator[tuple[Cursor, Layout]]:
+        """As `cursor`, in a transaction of its own where none is open: long values cannot be set outside of one."""
+        if self.level:
+            with self.cursor(name) as opened:
+                yield opened
+            return
+        jet.JetBeginTransaction(self.sesid)
+        try:
+            with self.cursor(name) as opened:
+                yield opened
+            jet.JetCommitTransaction(self.sesid)
+        except BaseException:
+            if self.level:
+                jet.JetRollback(self.sesid)
+            raise
+
+    @property
+    def level(self) -> int:
+        """How many transactions are open, one in the other."""
+        session = getattr(self.sesid, "target", None)
+        return session.level if isinstance(session, Session) else 0
+
+    @staticmethod
+    def close(opened: OpenTable) -> None:
+        """Close a cursor, from whatever thread."""
+        cursor = getattr(opened.tableid, "target", None)
+        if isinstance(cursor, Cursor):
+            with cursor.session.instance.lock:
+                cursor.close()
+
+    def forget(self, name: str) -> None:
+        """Close the waiting cursors of a table that is to be deleted or renamed."""
+        folded = name.upper()
+        for known in [each for each in list(self._idle) if each.upper() == folded]:
+            for opened in self._idle.pop(known, []):
+                self.close(opened)
+
+    def end(self) -> None:
+        """End the session; what it had open is closed, an open transaction rolled back."""
+        self._idle.clear()
+        with contextlib.suppress(JetError):  # the instance may have ended it, or be unable to go on
+            jet.JetEndSession(self.sesid)
+
+
+class ThreadSessions:
+    """The sessions of all threads that use a database; those of threads that have ended are ended when the next one begins."""
+
+    def __init__(self, instance: jet.JET_INSTANCE, path: Path) -> None:
+        self._instance = instance
+        self._path = path
+        self._local = threading.local()
+        self._all: list[ThreadSession] = []
+        self._lock = threading.Lock()
+
+    def current(self) -> ThreadSession:
+        found: ThreadSession | None = getattr(self._local, "session", None)
+        if found is None:
+            self._end([each for each in self.all() if not each.thread.is_alive()])
+            found = self._local.session = ThreadSession(self._instance, self._path)
+            with self._lock:
+                self._all.append(found)
+        return found
+
+    def all(self) -> list[ThreadSession]:
+        with self._lock:
+            return list(self._all)
+
+    def _end(self, sessions: list[ThreadSession]) -> None:
+        for each in sessions:
+            with self._lock:
+                if each not in self._all:
+                    continue
+                self._all.remove(each)
+            each.end()
+
+    def end_all(self) -> None:
+        self._end(self.all())
+
+
+__all__ = ["OpenTable", "ThreadSession", "ThreadSessions"]

@@ -1,0 +1,451 @@
+"""`Table` and its rows: inserting, changing, finding and iterating.
+
+Every call works in the transaction of the calling thread, or in one of its own that is durable when the call returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from esent.api.columns import ColumnType
+from esent.api.rows import Layout, Row, as_key, to_bytes
+from esent.api.sessions import OpenTable
+from esent.catalog.objects import Index as IndexDefinition
+from esent.constants import codes, grbits
+from esent.engine import navigation, set_column, update
+from esent.engine.cursor import Cursor, cursor_call
+from esent.engine.index_entries import column_values
+from esent.errors import JetError, jet_error
+from esent.records import access
+from esent.records.columns import Column
+
+if TYPE_CHECKING:
+    from esent.api.database import Database
+
+MOVE_LAST = grbits.JET_MoveLast
+MOVE_FIRST = grbits.JET_MoveFirst
+_NEW = grbits.JET_bitNewKey
+
+
+class Rows:
+    """The rows of a range of an index, in its order, read as they are asked for. Iterate over it as often as you like.
+
+    Rows that appear or go while an iteration is under way are met or missed by where they are; in a transaction nobody else's
+    do.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        index: str | None,
+        low: Sequence[Any] | None = None,
+        high: Sequence[Any] | None = None,
+        *,
+        partial: bool = False,
+    ) -> None:
+        self._table = table
+        self._index = index
+        self._low = low
+        self._high = high
+        self._partial = partial
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._walk(backward=False)
+
+    def __reversed__(self) -> Iterator[Row]:
+        return self._walk(backward=True)
+
+    def first(self) -> Row | None:
+        """The first row, None where there is none."""
+        return next(iter(self), None)
+
+    def last(self) -> Row | None:
+        return next(reversed(self), None)
+
+    def __len__(self) -> int:
+        """Counts the entries, all of them."""
+        with self._table.session_cursor() as (cursor, layout):
+            if not self._begin(cursor, layout, backward=False):
+                return 0
+            return navigation.index_record_count(cursor)
+
+    def __bool__(self) -> bool:
+        return self.first() is not None
+
+    def _walk(self, *, backward: bool) -> Iterator[Row]:
+        session = self._table.database.sessions.current()
+        name = self._table.name
+        opened = session.open(name)
+        try:
+            row = self._step(opened, backward, first=True)
+            while row is not None:
+                yield row
+                row = self._step(opened, backward, first=False)
+        finally:
+            session.give_back(name, opened)
+
+    def _step(self, opened: OpenTable, backward: bool, *, first: bool) -> Row | None:
+        with cursor_call(opened.sesid, opened.tableid) as cursor, cursor.session.instance.lock:
+            layout = opened.layout(cursor)
+            try:
+                if first:
+                    if not self._begin(cursor, layout, backward=backward):
+                        return None
+                else:
+                    navigation.move(cursor, -1 if backward else 1)
+                return read_row(cursor, layout)
+            except JetError as problem:
+                if problem.code != codes.JET_errNoCurrentRecord:
+                    raise
+                return None
+
+    def _begin(self, cursor: Cursor, layout: Layout, *, backward: bool) -> bool:
+        """To the first (last) row of the range, with the limit at the other end set. False where there is none."""
+        navigation.set_current_index(cursor, self._index, grbit=grbits.JET_bitMoveFirst)
+        cursor.reset_range()
+        index = cursor.index or cursor.view.primary
+        low, high = self._low, self._high
+        if index is None and (low is not None or high is not None):
+            raise jet_error(codes.JET_errNoCurrentIndex, f"table {cursor.table.name} has no primary key to look in")
+        if index is not None and not self._partial and index.segments[0].descending:
+            low, high = high, low
+        try:
+            if backward:
+                self._go(cursor, layout, index, high, end=True)
+                self._limit(cursor, layout, index, low, end=False)
+            else:
+                self._go(cursor, layout, index, low, end=False)
+                self._limit(cursor, layout, index, high, end=True)
+        except JetError as problem:
+            if problem.code not in (codes.JET_errNoCurrentRecord, codes.JET_errRecordNotFound):
+                raise
+            return False
+        return True
+
+    def _go(
+        self, cursor: Cursor, layout: Layout, index: IndexDefinition | None, values: Sequence[Any] | None, *, end: bool
+    ) -> None:
+        if values is None or index is None:
+            navigation.move(cursor, MOVE_LAST if end else MOVE_FIRST)
+            return
+        make_key(cursor, layout, index, values, _limit_of(self._partial, end))
+        navigation.seek(cursor, grbits.JET_bitSeekLE if end else grbits.JET_bitSeekGE)
+
+    def _limit(
+        self, cursor: Cursor, layout: Layout, index: IndexDefinition | None, values: Sequence[Any] | None, *, end: bool
+    ) -> None:
+        if values is None or index is None:
+            return
+        make_key(cursor, layout, index, values, _limit_of(self._partial, end))
+        bits = grbits.JET_bitRangeInclusive
+        navigation.set_index_range(cursor, bits | grbits.JET_bitRangeUpperLimit if end else bits)
+
+
+def _limit_of(partial: bool, end: bool) -> int:
+    if partial:
+        return grbits.JET_bitPartialColumnEndLimit if end else grbits.JET_bitPartialColumnStartLimit
+    return grbits.JET_bitFullColumnEndLimit if end else grbits.JET_bitFullColumnStartLimit
+
+
+def make_key(cursor: Cursor, layout: Layout, index: IndexDefinition, values: Sequence[Any], limit: int) -> None:
+    """The search key of an index of the values of its first columns; `limit` is what the last of them ends it with."""
+    columns = layout.key_columns(index)
+    if not 0 < len(values) <= len(columns):
+        raise jet_error(
+            codes.JET_errInvalidParameter, f"a key of {len(values)} values for index {index.name} of {len(columns)} columns"
+        )
+    for place, (column, value) in enumerate(zip(columns, values, strict=False)):
+        options = _NEW if place == 0 else 0
+        if place == len(values) - 1:
+            options |= limit
+        data = b"" if value is None else to_bytes(column, value)
+        if value is not None and not data:
+            options |= grbits.JET_bitKeyDataZeroLength
+        navigation.make_key(cursor, data, options)
+
+
+def read_row(cursor: Cursor, layout: Layout) -> Row:
+    """The current row."""
+    with cursor.session.instance.lock:
+        record = cursor.record()
+        return layout.row(record, cursor.primary.key, lambda lid: cursor.require_long_values().read(lid, 0, None))
+
+
+class Index(Rows):
+    """A table in the order of an index. Keys of several columns are tuples; a tuple may leave out the last ones."""
+
+    def __init__(self, table: Table, name: str | None) -> None:
+        super().__init__(table, name)
+        self.name = name
+
+    def between(self, low: Any = None, high: Any = None) -> Rows:
+        """Rows from one key to another, both included. None leaves that end open."""
+        return Rows(self._table, self.name, None if low is None else as_key(low), None if high is None else as_key(high))
+
+    def equal(self, key: Any) -> Rows:
+        """Rows with a key, or with these values in the first columns of the index."""
+        return Rows(self._table, self.name, as_key(key), as_key(key))
+
+    def prefix(self, start: Any) -> Rows:
+        """Rows whose text or bytes begin with `start`; of a tuple that is its last value, those before are equal."""
+        return Rows(self._table, self.name, as_key(start), as_key(start), partial=True)
+
+    def get(self, key: Any, default: Any = None) -> Row | Any:
+        """The first row with a key, or `default`."""
+        found = self.equal(key).first()
+        return default if found is None else found
+
+
+class Table:
+    """A table of a database; for any thread."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self.database = database
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Table {self.name} of {self.database.path.name}>"
+
+    def session_cursor(self) -> AbstractContextManager[tuple[Cursor, Layout]]:
+        """A cursor of the thread for one call (`ThreadSession.cursor`)."""
+        return self.database.sessions.current().cursor(self.name)
+
+    def _change(self) -> AbstractContextManager[tuple[Cursor, Layout]]:
+        """A cursor of the thread for one change (`ThreadSession.change`)."""
+        return self.database.sessions.current().change(self.name)
+
+    # ---- what it is like -------------------------------------------------------------------------------------------------
+
+    @property
+    def columns(self) -> dict[str, ColumnType]:
+        """The columns by name."""
+        with self.session_cursor() as (cursor, _):
+            return {column.name: ColumnType.of(column) for column in cursor.table.columns}
+
+    @property
+    def indexes(self) -> dict[str, list[str]]:
+        """The indexes by name, each as "+column" and "-column"."""
+        with self.session_cursor() as (cursor, layout):
+            return {
+                index.name: [
+                    ("-" if segment.descending else "+") + column.name
+                    for segment, column in zip(index.segments, layout.key_columns(index), strict=True)
+                ]
+                for index in cursor.table.indexes
+            }
+
+    @property
+    def primary_key(self) -> list[str]:
+        """Names of the columns of the primary key; none where rows are in the order of their insertion."""
+        with self.session_cursor() as (cursor, layout):
+            primary = cursor.view.primary
+            return [] if primary is None else [column.name for column in layout.key_columns(primary)]
+
+    # ---- reading ---------------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(Rows(self, None))
+
+    def __reversed__(self) -> Iterator[Row]:
+        return reversed(Rows(self, None))
+
+    def __len__(self) -> int:
+        """Counts the rows, all of them."""
+        return len(Rows(self, None))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def index(self, name: str | None = None) -> Index:
+        """The table in the order of an index, or of its primary key. JET_errIndexNotFound."""
+        if name is not None:
+            with self.session_cursor() as (cursor, _):
+                cursor.table.index(name)
+        return Index(self, name)
+
+    def between(self, low: Any = None, high: Any = None) -> Rows:
+        """Rows by a range of the primary key, both ends included."""
+        return self.index().between(low, high)
+
+    def prefix(self, start: Any) -> Rows:
+        """Rows whose primary key begins so."""
+        return self.index().prefix(start)
+
+    def get(self, key: Any, default: Any = None) -> Row | Any:
+        """The row with a primary key, or `default`."""
+        with self.session_cursor() as (cursor, layout), cursor.session.instance.lock:
+            return read_row(cursor, layout) if self._find(cursor, layout, key) else default
+
+    def __getitem__(self, key: Any) -> Row:
+        """The row with a primary key. JET_errRecordNotFound."""
+        with self.session_cursor() as (cursor, layout), cursor.session.instance.lock:
+            self._require(cursor, layout, key)
+            return read_row(cursor, layout)
+
+    def __contains__(self, key: object) -> bool:
+        with self.session_cursor() as (cursor, layout), cursor.session.instance.lock:
+            return self._find(cursor, layout, key)
+
+    def _find(self, cursor: Cursor, layout: Layout, key: Any) -> bool:
+        """To the row with a primary key, or to a row that was read."""
+        try:
+            if isinstance(key, Row):
+                navigation.set_current_index(cursor, None)
+                navigation.goto_bookmark(cursor, key.bookmark)
+                return True
+            navigation.set_current_index(cursor, None)
+            primary = cursor.view.primary
+            if primary is None:
+                raise jet_error(codes.JET_errNoCurrentIndex, f"table {self.name} has no primary key to look in")
+            values = as_key(key)
+            if len(values) != len(primary.segments):
+                raise jet_error(
+                    codes.JET_errInvalidParameter, f"{len(values)} values for a key of {len(primary.segments)} columns"
+                )
+            make_key(cursor, layout, primary, values, 0)
+            navigation.seek(cursor, grbits.JET_bitSeekEQ)
+        except JetError as problem:
+            if problem.code not in (codes.JET_errRecordNotFound, codes.JET_errRecordDeleted):
+                raise
+            return False
+        return True
+
+    def _require(self, cursor: Cursor, layout: Layout, key: Any) -> None:
+        if not self._find(cursor, layout, key):
+            raise jet_error(codes.JET_errRecordNotFound, f"table {self.name} has no row {key!r}")
+
+    # ---- changing --------------------------------------------------------------------------------------------------------
+
+    def insert(self, values: Mapping[str, Any] | None = None, /, **columns: Any) -> Any:
+        """Insert a row; what is not given has its default, its number, or NULL.
+
+        A number may be given that is below the next one. Returns the primary key: the value of its column, a tuple of several,
+        None for a table without one. JET_errKeyDuplicate, JET_errSetAutoIncrementTooHigh.
+        """
+        with self._change() as (cursor, layout):
+            return self._insert(cursor, layout, {**(values or {}), **columns})
+
+    def insert_many(self, rows: Iterable[Mapping[str, Any]], *, commit_every: int | None = None) -> int:
+        """Insert rows; their number. All or none, in one transaction; or so many a transaction, which a large load wants."""
+        count = 0
+        source = iter(rows)
+        more = True
+        while more:
+            more = False
+            with self.database.transaction(), self.session_cursor() as (cursor, layout):
+                for row in source:
+                    self._insert(cursor, layout, row)
+                    count += 1
+                    if commit_every is not None and count % commit_every == 0:
+                        more = True
+                        break
+        return count
+
+    def _insert(self, cursor: Cursor, layout: Layout, values: Mapping[str, Any]) -> Any:
+        number = cursor.view.autoincrement
+        numbered = number is not None and any(
+            value is not None and layout.column(name) is number for name, value in values.items()
+        )
+        update.prepare(cursor, grbits.JET_prepInsertMustSetAutoIncrement if numbered else grbits.JET_prepInsert)
+        for name, value in values.items():
+            if value is not None:
+                _set(cursor, layout.column(name), value, present=0)
+        key = _key_of(cursor, layout, values)
+        update.make(cursor)
+        return key
+
+    def update(self, key: Any, values: Mapping[str, Any] | None = None, /, **columns: Any) -> None:
+        """Change columns of the row with a primary key, or of a row that was read.
+
+        JET_errRecordNotFound, JET_errWriteConflict where another transaction has changed the row, JET_errRecordPrimaryChanged.
+        """
+        with self._change() as (cursor, layout):
+            with cursor.session.instance.lock:
+                self._require(cursor, layout, key)
+                update.prepare(cursor, grbits.JET_prepReplace)
+                for name, value in {**(values or {}), **columns}.items():
+                    column = layout.column(name)
+                    _set(cursor, column, value, present=_instances(cursor, column))
+            update.make(cursor)
+
+    def delete(self, key: Any) -> None:
+        """Delete the row with a primary key, or a row that was read. JET_errRecordNotFound, JET_errWriteConflict."""
+        with self._change() as (cursor, layout):
+            self._require(cursor, layout, key)
+            update.delete(cursor)
+
+    def add(self, key: Any, column: str, amount: int) -> int:
+        """Add to an escrow column; its value before. Sessions that add at the same time do not conflict."""
+        with self._change() as (cursor, layout):
+            self._require(cursor, layout, key)
+            target = layout.column(column)
+            old = update.escrow_update(cursor, target.columnid, to_bytes(target, amount))
+            return int.from_bytes(old, "little", signed=True)
+
+    # ---- definition ------------------------------------------------------------------------------------------------------
+
+    def add_column(self, name: str, kind: ColumnType) -> None:
+        """Add a column; rows that are there have its default, or NULL."""
+        self.database.change_table(self.name, add_column=(name, kind))
+
+    def delete_column(self, name: str) -> None:
+        self.database.change_table(self.name, delete_column=name)
+
+    def create_index(self, name: str, key: Any) -> None:
+        """Add an index: "+column", a list of these, or an `esent.Key`."""
+        self.database.change_table(self.name, create_index=(name, key))
+
+    def delete_index(self, name: str) -> None:
+        self.database.change_table(self.name, delete_index=name)
+
+
+def _set(cursor: Cursor, column: Column, value: Any, *, present: int) -> None:
+    """Set a column of the prepared update; of a multi-valued one the whole list (`present`: values it has)."""
+    if not column.is_multivalued:
+        _set_one(cursor, column, value, 1)
+        return
+    values = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    for number, each in enumerate(values, 1):
+        if each is None:
+            raise jet_error(codes.JET_errInvalidParameter, f"column {column.name} with None among its values")
+        _set_one(cursor, column, each, number)
+    if not values:
+        _set_one(cursor, column, None, 1)
+        present -= 1
+    for _ in range(present - len(values)):
+        _set_one(cursor, column, None, len(values) + 1)
+
+
+def _set_one(cursor: Cursor, column: Column, value: Any, number: int) -> None:
+    data = None if value is None else to_bytes(column, value)
+    grbit = grbits.JET_bitSetZeroLength if data == b"" else 0
+    set_column.set_column(cursor, column.columnid, data, grbit, number)
+
+
+def _instances(cursor: Cursor, column: Column) -> int:
+    """How many values a multi-valued column of the prepared update has."""
+    if not column.is_multivalued or cursor.update is None:
+        return 0
+    return len(column_values(cursor.view, column, cursor.update.image()) or ())
+
+
+def _key_of(cursor: Cursor, layout: Layout, values: Mapping[str, Any]) -> Any:
+    """The primary key of the row that is being inserted, its number from the copy buffer."""
+    primary = cursor.view.primary
+    if primary is None:
+        return None
+    number = cursor.view.autoincrement
+    found = []
+    given = {name.upper(): value for name, value in values.items()}
+    for column in layout.key_columns(primary):
+        value = given.get(column.name.upper())
+        if value is None and column is number and cursor.update is not None:
+            _, data = access.fixed_value(cursor.update.image(), column.fid, column.record_offset, column.max_size)
+            value = int.from_bytes(data, "little")
+        found.append(value)
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+__all__ = ["Index", "Rows", "Table"]
