@@ -140,3 +140,18 @@ def test_moments_beyond_what_a_log_can_hold(esent, live, tmp_path, moment):
     outcome = esent("recover", live.parent, "--until", moment, "--to", tmp_path / "copy")
     assert outcome.status == 0 or "JET_err" in outcome.err
     assert content(live.parent) == before
+
+
+def test_a_set_with_a_damaged_page_does_not_replace_a_database(esent, live, tmp_path):
+    assert esent("backup", live, tmp_path / "set").status == 0
+    copy = tmp_path / "set" / "library.edb"
+    data = bytearray(copy.read_bytes())
+    data[21 * 4096 + 2000] ^= 0x55
+    copy.write_bytes(data)
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "library.edb").write_bytes(b"precious")
+    outcome = esent("restore", tmp_path / "set", tmp_path / "target")
+    assert outcome.status == 1
+    assert "JET_errReadVerifyFailure (-1018)" in outcome.err
+    assert "page 20" in outcome.err
+    assert content(tmp_path / "target") == {"library.edb": b"precious"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from esent import jet
@@ -46,3 +48,23 @@ def test_a_name_that_no_file_can_have(start, database):
     running = start()
     running.attach()
     assert code_of(jet.JetBackupInstance, running.instance, "\ud800") == jet.JET_errInvalidPath
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_process_cannot_use_the_instances_of_its_parent(start, database):
+    running = start()
+    running.attach()
+    child = os.fork()
+    if child == 0:
+        answers = [
+            code_of(jet.JetBeginExternalBackupInstance, running.instance),
+            code_of(jet.JetTerm, running.instance),
+            code_of(jet.JetDetachDatabase, running.sesid, str(database)),
+            len(jet.JetGetInstanceInfo()),
+        ]
+        expected = [jet.JET_errInvalidInstance, jet.JET_errInvalidInstance, jet.JET_errInvalidSesid, 0]
+        os._exit(int(answers != expected))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    jet.JetBeginExternalBackupInstance(running.instance)
+    jet.JetEndExternalBackupInstance(running.instance)
+    assert running.term() == 0
