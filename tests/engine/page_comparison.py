@@ -6,7 +6,6 @@ from typing import Any
 
 from esent.pages.edit import PAGE_FLUSH_TYPE, MutablePage
 
-
 NEW_CHECKSUM = 0x2000  # set with the checksum, when a page is written
 
 

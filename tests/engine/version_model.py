@@ -1,5 +1,5 @@
-"""What sessions must see and may do, said forwards: a dictionary of what is committed, and for each transaction a copy of it from
-its begin with the transaction's own changes on top."""
+"""What sessions must see and may do, said forwards: a dictionary of what is committed, and for each transaction a copy of it
+from its begin with the transaction's own changes on top."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class VersionModel:
         return [change for each in others for change in each.changes() if change.bookmark == bookmark]
 
     def outcomes(self, session: int, kind: str, bookmark: Bookmark) -> set[str]:
-        """"" or the name of the error. A deleted node can be locked, and take deltas, until the clean-up gets at it."""
+        """ "" or the name of the error. A deleted node can be locked, and take deltas, until the clean-up gets at it."""
         foreign = self.foreign(session, bookmark)
         seen = bookmark in self.view(session)
         if kind == "insert":

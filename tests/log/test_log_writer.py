@@ -196,11 +196,11 @@ def test_resume_goes_on_in_a_fresh_segment(tmp_path: Path) -> None:
     again = LogStream.resume(tmp_path, reserves=0)
     assert (again.signature, again.generation, again.created) == (stream.signature, 1, stream.created)
     second = again.append(SMALL)
-    assert (first, second) == (Lgpos(1, 1, 0), Lgpos(1, 2, 0))
+    assert (first, second) == (Lgpos(1, 1, 0), Lgpos(1, 1, 48))  # a reader comes upon it where the filler begins
     again.roll()
-    again.append(SMALL)
+    third = again.append(SMALL)
     again.close()
-    assert len(read_all(tmp_path)) == 3
+    assert [place for place, _ in read_all(tmp_path)] == [first, second, third]
 
 
 def test_resume_behind_the_last_usable_segment(tmp_path: Path) -> None:
@@ -252,12 +252,12 @@ def test_resume_of_genuine_streams(fixtures: Any, tmp_path: Path) -> None:
     with LogFile(folder / "edb.log") as log:
         before, end = list(log.records()), log.end_position
     stream = LogStream.resume(folder, reserves=2)
-    assert stream.append(records.RecoveryUndo2(NOW)) == end
+    place = stream.append(records.RecoveryUndo2(NOW))
     stream.roll()
     stream.close()
     with LogFile(folder / "edb0000F.log") as log:
         found = list(log.records())
-        assert (found[:-1], found[-1][1]) == (before, records.RecoveryUndo2(NOW))
+        assert found == [*before, (place, records.RecoveryUndo2(NOW))]
         assert log.end.last == end.isec
         checksum = log.accumulated_checksum
     with LogFile(folder / "edb.log") as log:
@@ -271,7 +271,7 @@ def test_resume_of_genuine_streams(fixtures: Any, tmp_path: Path) -> None:
         assert log.header.version == LogVersion(8, 4000, 130, 280)
     folder = fixtures.copy_set("windows/srum-server2022-second-day", tmp_path / "c")
     stream = LogStream.resume(folder, "SRU")
-    assert (stream.generation, stream.tip()) == (5, Lgpos(5, 7, 0))
+    assert (stream.generation, stream.tip()) == (5, Lgpos(5, 6, 66))  # segment 6 ends with filler from there on
     stream.close()
 
 
@@ -623,3 +623,29 @@ def test_eight_digits(tmp_path: Path) -> None:
     again.roll()
     again.close()
     assert (tmp_path / "edb00000002.jtx").exists()
+
+
+@pytest.mark.parametrize("room", [0, 1, 4, 5, 20, 31, 32, 900])
+def test_the_first_position_behind_a_resume_is_that_of_the_reader(tmp_path: Path, room: int) -> None:
+    """Where the last segment ends with filler, a reader comes upon what follows at the filler."""
+    stream = LogStream.create(tmp_path, log_file_size=SIZE, reserves=0)
+    size = len(made(1, 0).encode())
+    stream.append(made(1, 4096 - 40 - room - size))
+    stream.flush(fill=False)
+    stream.close()
+    with LogFile(tmp_path / "edb.log") as log:
+        filled = log.filler
+    again = LogStream.resume(tmp_path, reserves=0)
+    tip = again.tip()
+    places = [again.append(SMALL), again.append(made(2, 30))]
+    again.close()
+    assert places[0] == tip == (Lgpos(1, 1, filled) if filled < 4096 else Lgpos(1, 2, 0))
+    assert [place for place, _ in read_all(tmp_path)[1:]] == places
+    third = LogStream.resume(tmp_path, reserves=0)
+    third.flush(third.tip())
+    assert third.append(SMALL) == read_after(third, tmp_path)
+
+
+def read_after(stream: LogStream, folder: Path) -> Lgpos:
+    stream.close()
+    return read_all(folder)[-1][0]

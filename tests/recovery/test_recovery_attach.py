@@ -183,3 +183,10 @@ def test_a_database_where_its_log_says_it_is(fixtures: Any, tmp_path: Path) -> N
         soft_recover(RecoveryOptions(log_path=folder, trust_logged_paths=True))
     assert caught.value.code == codes.JET_errAttachedDatabaseMismatch
     assert recover(folder).databases == [folder / "db.edb"]
+
+
+@pytest.mark.fixtures
+def test_a_database_is_listed_once(fixtures: Any, tmp_path: Path) -> None:
+    """However often it is attached and detached in the logs."""
+    folder = fixtures.copy_set("engine/dirty-reattach-4k", tmp_path)
+    assert recover(folder).databases == [folder / "db.edb"]

@@ -10,6 +10,7 @@ import pytest
 from esent.constants import codes, grbits
 from esent.pages.primitives import Lgpos
 from esent.recovery.options import Progress, RecoveryControl
+from recovery_story import Story
 from recovery_support import outcome, recover
 
 pytestmark = pytest.mark.fixtures
@@ -124,3 +125,25 @@ def test_a_missing_log_can_be_accepted(fixtures: Any, tmp_path: Path) -> None:
         listener = Listener({} if answer is None else {missing: answer})
         assert outcome(folder, callback=listener) == expected
         assert missing in listener.calls
+
+
+def test_the_current_log_is_looked_for_under_its_number_first(tmp_path: Path) -> None:
+    """As recorded in lifecycle/crash-*: also where it is the only one that is replayed."""
+    story = Story(tmp_path)
+    story.end()
+    listener = Listener()
+    recover(tmp_path, callback=listener)
+    opened, read = (CONTROL, grbits.JET_sntOpenLog), (CONTROL, grbits.JET_sntNotificationEvent)
+    steps = [call for call in listener.calls if call != (RESTORE, grbits.JET_sntProgress)]
+    assert steps == [
+        (CONTROL, grbits.JET_sntOpenCheckpoint),
+        opened,
+        (RESTORE, grbits.JET_sntBegin),
+        opened,
+        opened,
+        read,
+        (CONTROL, grbits.JET_sntBeginUndo),
+        (RESTORE, grbits.JET_sntComplete),
+        read,
+        opened,
+    ]

@@ -11,15 +11,22 @@ from typing import Any
 
 import pytest
 
+from esent.constants import codes
 from esent.errors import JetError
 from esent.log.header import LogHeader
 from esent.log.reader import LogFile
+from esent.log.records import ExtendDB
 from esent.log.segments import seal
-from recovery_support import recover
+from esent.pages.database_file import PGNO_MAX, DatabaseFile
+from esent.pages.filesystem import FileSystem
+from esent.recovery.cache import RecoveredDatabase
+from recovery_story import Story
+from recovery_support import outcome, recover
 
 pytestmark = pytest.mark.fixtures
 
 SEGMENT = 4096
+FIRST_SIZE = 30  # pages of a database before its first ExtendDB
 VALUES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF)
 
 
@@ -108,3 +115,42 @@ def test_changed_records_at_length(fixtures: Any, tmp_path: Path, name: str) -> 
     source = source_of(fixtures, name, tmp_path / "source")
     for seed in range(1000):
         attack(source, tmp_path / "logs", seed)
+
+
+class SmallDisk(FileSystem):
+    """A disk with room for 1000 pages; it counts how often that is asked for."""
+
+    asked = 0
+
+    def free_bytes(self, path: Path) -> int:
+        self.asked += 1
+        return 1000 * 4096
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"), [((FIRST_SIZE + 1000,), True), ((FIRST_SIZE + 900, FIRST_SIZE + 1001), False), ((PGNO_MAX,), False)]
+)
+def test_a_log_cannot_grow_a_database_beyond_its_disk(tmp_path: Path, wanted: tuple[int, ...], fits: bool) -> None:
+    """A file of zeros takes no room, so that the system would let it have any size."""
+    story = Story(tmp_path)
+    for page_count in wanted:
+        story.add(ExtendDB(1, page_count))
+    story.end()
+    files = SmallDisk()
+    assert outcome(tmp_path, files=files) == (0 if fits else codes.JET_errDiskFull)
+    assert files.asked == 1
+    assert story.path.stat().st_size <= (FIRST_SIZE + 1000 + 2) * 4096
+
+
+def test_a_page_number_cannot_grow_a_database_beyond_its_disk(tmp_path: Path) -> None:
+    """While the file may hold changes of later logs, pages behind its end are made."""
+    story = Story(tmp_path)
+    story.end()
+    recover(tmp_path)
+    with DatabaseFile(story.path, files=SmallDisk()) as file:
+        db = RecoveredDatabase(1, file, cache_bytes=1 << 20, logged_path="")
+        db.future = True
+        assert db.needs_new(file.page_count + 1000, 1 << 40)
+        with pytest.raises(JetError) as problem:
+            db.needs_new(file.page_count + 1001, 1 << 40)
+    assert problem.value.code == codes.JET_errDiskFull

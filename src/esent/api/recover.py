@@ -62,7 +62,7 @@ def recover(
     Raises the documented errors of JetInit3, JET_errFileAlreadyExists for a copy that is there.
     """
     source = Path(directory).absolute()
-    base = base_name or _only_base(source, files)
+    base = _base_in(source, base_name, files)
     ours = _is_ours(source, base, files) if in_place is None else in_place
     if dry_run:
         with tempfile.TemporaryDirectory(prefix="esent-recover-") as scratch:
@@ -78,8 +78,8 @@ def recover(
     work = Path(to).absolute() if to is not None else source.with_name(source.name + ".recovered")
     if files.exists(work) and (not files.is_directory(work) or files.names(work)):
         raise jet_error(codes.JET_errFileAlreadyExists, "the copy to recover in exists already", file=work)
-    _copy(source, work, files)
     try:
+        _copy(source, work, files)
         return _run(work, base, databases, until, ignore_missing, progress, files, source)
     except BaseException:
         files.remove_tree(work)
@@ -134,15 +134,23 @@ def _moved(path: Path, source: Path, folder: Path) -> Path:
 
 
 def _log_time(moment: datetime.datetime) -> LogTime:
-    utc = moment.astimezone(datetime.UTC)
+    try:
+        utc = moment.astimezone(datetime.UTC)
+    except OverflowError as problem:
+        raise jet_error(codes.JET_errInvalidParameter, f"{moment} is beyond the calendar") from problem
     parts = (utc.second, utc.minute, utc.hour, utc.day, utc.month, utc.year - 1900, utc.microsecond // 1000)
     return LogTime(*parts, utc=True)
 
 
-def _only_base(directory: Path, files: FileSystem) -> str:
+def _base_in(directory: Path, wanted: str | None, files: FileSystem) -> str:
+    """The stream to recover: the one wanted, or the only one there is."""
     bases = detect_bases(files.names(directory))
     if not bases:
         raise jet_error(codes.JET_errFileNotFound, "the directory holds no logs", file=directory)
+    if wanted is not None:
+        if wanted.casefold() not in (base.casefold() for base in bases):
+            raise jet_error(codes.JET_errFileNotFound, f"the directory holds no logs of a stream {wanted!r}", file=directory)
+        return wanted
     if len(bases) > 1:
         what = f"there are logs of several streams ({', '.join(bases)}): name one"
         raise jet_error(codes.JET_errInvalidParameter, what, file=directory)

@@ -240,7 +240,8 @@ class BackupContext:
         if not self.host.backup_allowed:
             raise jet_error(codes.JET_errBackupNotAllowedYet, "backups are not allowed yet, or no longer")
         self._check_logging()
-        if generation_low > generation_high or generation_high > self.host.log.generation:
+        numbers = isinstance(generation_low, int) and isinstance(generation_high, int)
+        if not numbers or generation_low < 0 or generation_low > generation_high or generation_high > self.host.log.generation:
             raise jet_error(
                 codes.JET_errInvalidParameter, f"a surrogate backup of generations {generation_low} to {generation_high}"
             )

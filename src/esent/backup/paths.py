@@ -18,6 +18,10 @@ def absolute(name: str) -> Path:
         name = name.replace("\\", "/")
     if "\0" in name:
         raise jet_error(codes.JET_errInvalidPath, "a NUL in a path")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as problem:
+        raise jet_error(codes.JET_errInvalidPath, f"no file can be named {name!r}") from problem
     path = os.path.normpath(Path.cwd() / name)
     if len(os.fsencode(path)) >= PATH_LIMIT or any(len(os.fsencode(part)) > NAME_LIMIT for part in Path(path).parts):
         raise jet_error(codes.JET_errInvalidPath, "a path that is too long")

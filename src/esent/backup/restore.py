@@ -19,6 +19,7 @@ from esent.backup.restore_set import BackupSet, check_distinct, check_logs, find
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.log.files import LOG_EXTENSIONS, checkpoint_name, list_generations
+from esent.pages.checksum import PAGE_BAD, verify_run
 from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import FileSystem
 from esent.recovery.hard import hard_recover
@@ -42,11 +43,17 @@ def restore_directory(
     found = find_set(absolute(source or "."), options.base, files)
     target = absolute(destination) if destination else None
     for folder in (options.log_path, options.checkpoint_path, *([target] if target else [])):
+        if _is_folder_of(found, folder, files):
+            raise jet_error(codes.JET_errInvalidPath, "a set cannot be restored into itself: it would be lost", file=folder)
         require_folder(folder, files, create=create_paths)
     check_logs(found, options.page_size, files)
     find_databases(found, files)
     check_distinct(found, files)
     return _DirectoryRestore(found, target, options).run()
+
+
+def _is_folder_of(found: BackupSet, folder: Path, files: FileSystem) -> bool:
+    return files.is_directory(folder) and folder.resolve() == found.folder.resolve()
 
 
 def restore_copies(
@@ -184,6 +191,7 @@ class _DirectoryRestore:
             restored = [pair for pair in self.copies if self.files.exists(pair[0])]
             for copy, _ in restored:
                 require_clean(copy, self.files)
+                require_undamaged(copy, self.files)
         except BaseException:
             folders.take_back(*(copy for copy, _ in self.copies))
             raise
@@ -213,6 +221,17 @@ def require_clean(path: Path, files: FileSystem) -> None:
     with DatabaseFile(path, files=files) as database:
         if not database.header.is_clean:
             raise jet_error(codes.JET_errDatabaseDirtyShutdown, "the restored database did not become clean", file=path)
+
+
+def require_undamaged(path: Path, files: FileSystem) -> None:
+    """JET_errReadVerifyFailure for a page whose checksum is wrong: a damaged set must not replace a database."""
+    with DatabaseFile(path, files=files) as database:
+        step = COPY_BYTES // database.page_size
+        for first in range(1, database.page_count + 1, step):
+            data = database.read_pages(first, min(step, database.page_count + 1 - first))
+            for page, status in verify_run(data, database.page_size, first):
+                if status == PAGE_BAD:
+                    raise jet_error(codes.JET_errReadVerifyFailure, "a page of the set is damaged", file=path, page=page)
 
 
 def copy_file(source: Path, target: Path, files: FileSystem) -> None:

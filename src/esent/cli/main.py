@@ -5,7 +5,9 @@ Exit status: 0 done; 1 the thing asked about is not well, or what was asked coul
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 
 import click
@@ -46,10 +48,21 @@ def cli() -> None:
     """Look into, verify, back up, restore and recover ESE (ESENT, "JET Blue") databases."""
 
 
+def _give_up_output() -> None:
+    """Let what is still buffered go nowhere, so that the end of the process does not fail over it once more."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: runs a command and leaves with its exit status."""
+    if sys.stdout is None:  # closed by the caller; what is said must go somewhere
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
     try:
-        status = cli.main(arguments, prog_name="esent", standalone_mode=False)
+        try:
+            status = cli.main(arguments, prog_name="esent", standalone_mode=False)
+        finally:
+            sys.stdout.flush()  # here, where a failure can still be told
     except click.ClickException as problem:
         problem.show()
         status = problem.exit_code
@@ -63,4 +76,9 @@ def main(arguments: list[str] | None = None) -> None:
         # the reader of our output has gone, as `head` does; nothing more can be said to it
         sys.stderr.close()
         status = 0
+    except OSError as problem:
+        # of our own output (a full disk), or of a file outside of the engine; the engine's own are JetErrors
+        click.echo(f"esent: {problem}", err=True)
+        _give_up_output()
+        status = 1
     sys.exit(status if isinstance(status, int) else 0)

@@ -35,6 +35,7 @@ class Process:
         self.lock = threading.RLock()
         self.mode = RunMode.NOT_SET
         self.instances: list[Instance] = []
+        self._inherited: list[Instance] = []
         self.parameters = ParameterSet()
 
     # -- looking up -----------------------------------------------------------------------------------------------
@@ -144,6 +145,20 @@ class Process:
             if not self.instances:
                 self.mode = RunMode.NOT_SET
 
+    def forget_inherited(self) -> None:
+        """In a process forked from this one: the instances are the parent's, and so are their files, locks and threads.
+
+        Their handles are dead here. The objects are kept, so that nothing of them is closed or written on the way out.
+        """
+        self.lock = threading.RLock()
+        self._inherited += self.instances
+        for instance in self.instances:
+            instance.handle.target = None
+            for session in list(instance.sessions.values()):
+                session.handle.target = None
+        self.instances = []
+        self.mode = RunMode.NOT_SET
+
     # -- parameters -----------------------------------------------------------------------------------------------
 
     def _parameter_home(self, instance: object) -> tuple[ParameterSet, Moment]:
@@ -242,5 +257,7 @@ def same_file(one: str, other: str) -> bool:
 
 
 PROCESS = Process()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=PROCESS.forget_inherited)
 resolve = PROCESS.resolve
 one_instance = PROCESS.one_instance

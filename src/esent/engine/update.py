@@ -128,11 +128,17 @@ class Update:
         self.pending[lid] = pending
         return lid
 
+    def _lock_original(self) -> None:
+        """A reference of the record is about to be given up: nobody else may change the record it was copied from."""
+        if self.bookmark:
+            self.cursor.primary.tree.lock(self.cursor.session, self.bookmark, write=True)
+
     def drop_value(self, lid: bytes) -> None:
         """The record in the buffer does not refer to a value any more."""
         self.lock_record()
         pending = self.pending.pop(lid, None)
         if pending is None or pending.base is not None:
+            self._lock_original()
             self.references[lid] = self.references.get(lid, 0) - 1
 
     def changeable_value(self, lid: bytes, *, compressed: bool) -> tuple[bytes, PendingValue]:
@@ -147,6 +153,7 @@ class Update:
         if not shared and self.mode not in _MOVING:
             self.pending[lid] = pending
             return lid, pending
+        self._lock_original()
         pending.burst()
         new_lid = self.add_value(pending)
         self.references[lid] = self.references.get(lid, 0) - 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from esent.constants import codes
 from esent.engine.database import full_path
 from esent.errors import jet_error
@@ -11,10 +14,19 @@ from esent.log.header import LogHeader
 from esent.pages.header import SHADOWING_OFF, DatabaseHeader
 from esent.pages.primitives import BackupInfo, Lgpos, LogTime, Signature
 
+Structure = TypeVar("Structure")
+
 
 def path_of(name: object) -> str:
     """A database path as the engine keeps it: absolute."""
     return str(full_path(name))
+
+
+def structures(value: object, kind: type[Structure]) -> list[Structure]:
+    """An array of structures as a list; JET_errInvalidParameter for anything else."""
+    if not isinstance(value, Sequence) or not all(isinstance(item, kind) for item in value):
+        raise jet_error(codes.JET_errInvalidParameter, f"{value!r} is no list of {kind.__name__}")
+    return list(value)
 
 
 def to_lgpos(position: Lgpos) -> JET_LGPOS:

@@ -21,7 +21,7 @@ from esent.engine.information import (
 from esent.engine.raw_pages import PageState, page_state
 from esent.engine.session import session_call
 from esent.errors import JetError, jet_error
-from esent.jet.convert import to_dbinfomisc, to_loginfomisc
+from esent.jet.convert import structures, to_dbinfomisc, to_loginfomisc
 from esent.jet.handles import JET_DBID, JET_ERR, JET_GRBIT, JET_SESID, Buffer
 from esent.jet.structures_database import (
     JET_DBINFOMISC,
@@ -65,7 +65,7 @@ def JetAttachDatabase3(
 def _size_limit(parameters: list[JET_SETDBPARAM] | None) -> int:
     """The limit to the size among database parameters; 0 for none."""
     limit = 0
-    for item in parameters or []:
+    for item in structures(parameters or [], JET_SETDBPARAM):
         if not grbits.JET_dbparamDbSizeMaxPages <= item.dbparamid < grbits.JET_dbparamMaxValueInvalid:
             raise jet_error(codes.JET_errInvalidDbparamId, f"there is no database parameter {item.dbparamid!r}")
         if not isinstance(item.pvParam, int):
@@ -240,7 +240,8 @@ def JetGetPageInfo(pvPages: Buffer, rgPageInfo: list[JET_PAGEINFO], grbit: JET_G
     """What the checksums of raw pages say; the page numbers stand in the structures, the rest of them is filled in."""
     if grbit or ulInfoLevel != _PAGE_INFO:
         raise jet_error(codes.JET_errInvalidParameter, f"page information with grbit {grbit!r}, level {ulInfoLevel!r}")
-    for info, state in zip(rgPageInfo, _page_states(pvPages, [info.pgno for info in rgPageInfo]), strict=True):
+    wanted = structures(rgPageInfo, JET_PAGEINFO)
+    for info, state in zip(wanted, _page_states(pvPages, [info.pgno for info in wanted]), strict=True):
         _fill(info, state)
     return 0
 
@@ -249,7 +250,8 @@ def JetGetPageInfo2(pvPages: Buffer, rgPageInfo: list[JET_PAGEINFO2], grbit: JET
     """JetGetPageInfo with all checksums of large pages."""
     if grbit or ulInfoLevel != _PAGE_INFO2:
         raise jet_error(codes.JET_errInvalidParameter, f"page information with grbit {grbit!r}, level {ulInfoLevel!r}")
-    for info, state in zip(rgPageInfo, _page_states(pvPages, [info.pageInfo.pgno for info in rgPageInfo]), strict=True):
+    wanted = structures(rgPageInfo, JET_PAGEINFO2)
+    for info, state in zip(wanted, _page_states(pvPages, [info.pageInfo.pgno for info in wanted]), strict=True):
         _fill(info.pageInfo, state)
         info.rgChecksumActual = state.actual[1:]
         info.rgChecksumExpected = state.expected[1:]

@@ -11,7 +11,7 @@ from esent.engine.process import PROCESS
 from esent.engine.session import session_call
 from esent.engine.startup import InitRequest
 from esent.errors import JetWarning, jet_error
-from esent.jet.convert import path_of, position_of, time_of, to_logtime, to_signature
+from esent.jet.convert import path_of, position_of, structures, time_of, to_logtime, to_signature
 from esent.jet.handles import JET_ERR, JET_GRBIT, JET_INSTANCE, JET_SESID
 from esent.jet.structures_instance import (
     JET_CHECKPOINTINFO,
@@ -42,7 +42,7 @@ def JetCreateInstance2(szInstanceName: str | None, szDisplayName: str | None, gr
 
 def JetEnableMultiInstance(psetsysparam: list[JET_SETSYSPARAM] | None = None) -> int:
     """Set global parameters and switch to multi-instance mode; returns how many were set."""
-    return PROCESS.enable_multi_instance(list(psetsysparam or []))
+    return PROCESS.enable_multi_instance(structures(psetsysparam or [], JET_SETSYSPARAM))
 
 
 def JetInit(instance: JET_INSTANCE | None = None) -> JET_INSTANCE:
@@ -59,6 +59,7 @@ def JetInit3(instance: JET_INSTANCE | None, rstInfo: JET_RSTINFO | None, grbit: 
     """JetInit with a path map, a stop position and a callback for recovery."""
     request = InitRequest(_checked_options(grbit))
     if rstInfo is not None:
+        _check_kind(rstInfo, JET_RSTINFO)
         status = rstInfo.pfnStatus
         _describe(request, rstInfo, None if status is None else lambda snp, snt, pv: status(None, snp, snt, pv))
     return _initialise(instance, request)
@@ -68,9 +69,15 @@ def JetInit4(instance: JET_INSTANCE | None, rstInfo: JET_RSTINFO2 | None, grbit:
     """JetInit3 with the newer form of the recovery information."""
     request = InitRequest(_checked_options(grbit))
     if rstInfo is not None:
+        _check_kind(rstInfo, JET_RSTINFO2)
         status, context = rstInfo.pfnCallback, rstInfo.pvCallbackContext
         _describe(request, rstInfo, None if status is None else lambda snp, snt, pv: status(snp, snt, pv, context))
     return _initialise(instance, request)
+
+
+def _check_kind(value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise jet_error(codes.JET_errInvalidParameter, f"{value!r} is no {kind.__name__}")
 
 
 def _checked_options(grbit: object) -> int:

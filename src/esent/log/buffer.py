@@ -29,17 +29,26 @@ class SegmentBuffer:
     """The segments of one generation that are not written for good, and the place where the next record goes.
 
     `isec`, `ib`: the current segment and the byte in it where the next record goes; 4096 means that the segment is full (or, of
-    `isec` = the segment before the first one, that none was begun).
+    `isec` = the segment before the first one, that none was begun). `filler` is the byte at which the records of the segment
+    written last end: what begins the next one has its position there, for that is where a reader comes upon it.
     """
 
     def __init__(
-        self, generation: int, last_written: int, last_usable: int, clock: Callable[[], LogTime], *, marked: bool = True
+        self,
+        generation: int,
+        last_written: int,
+        last_usable: int,
+        clock: Callable[[], LogTime],
+        *,
+        marked: bool = True,
+        filler: int = SEGMENT_SIZE,
     ) -> None:
         self.generation = generation
         self.isec = last_written
         self.ib = SEGMENT_SIZE
         self.last_usable = last_usable
         self.marked = marked
+        self._filler = filler
         self._clock = clock
         self._segments: list[bytearray] = []
 
@@ -56,6 +65,8 @@ class SegmentBuffer:
     def tip(self) -> Lgpos:
         """The position the next record gets."""
         if self.ib == SEGMENT_SIZE:
+            if self._filler < SEGMENT_SIZE:
+                return Lgpos(self.generation, self.isec, self._filler)
             return Lgpos(self.generation, self.isec + 1, 0)
         return Lgpos(self.generation, self.isec, self.ib)
 
@@ -81,6 +92,7 @@ class SegmentBuffer:
     def _open(self) -> bytearray:
         segment = bytearray(SEGMENT_SIZE)
         self.isec += 1
+        self._filler = SEGMENT_SIZE
         segment[:SEGMENT_HEADER] = segment_head(self.generation, self.isec, self._clock())
         self.ib = SEGMENT_HEADER
         self._segments.append(segment)

@@ -117,6 +117,13 @@ class LogFile:
         return Lgpos(self.generation, self.end.last + 1, 0)
 
     @property
+    def filler(self) -> int:
+        """The byte of the last segment at which its records end; the size of a segment where there is none, or it is full."""
+        if self.header.version.is_legacy or self.end.last < self.header.header_segments:
+            return SEGMENT_SIZE
+        return scan_segment(self.segment(self.end.last), 0, SEGMENT_HEADER)[1]
+
+    @property
     def accumulated_checksum(self) -> int:
         """What the next generation's header must carry as checksum of this one."""
         return self.end.accumulated

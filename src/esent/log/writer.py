@@ -101,7 +101,14 @@ class LogStream:
     """
 
     def __init__(
-        self, place: StreamFiles, header: LogHeader, file: File, last_written: int, accumulated: int, settings: StreamSettings
+        self,
+        place: StreamFiles,
+        header: LogHeader,
+        file: File,
+        last_written: int,
+        accumulated: int,
+        settings: StreamSettings,
+        filler: int = SEGMENT_SIZE,
     ) -> None:
         self.place = place
         self.header = header
@@ -121,9 +128,9 @@ class LogStream:
         self._last_try = 0.0
         self._closed = False
         self._accumulated = accumulated
-        self._start_buffer(last_written)
+        self._start_buffer(last_written, filler)
 
-    def _start_buffer(self, last_written: int) -> None:
+    def _start_buffer(self, last_written: int, filler: int = SEGMENT_SIZE) -> None:
         header = self.header
         self._buffer = SegmentBuffer(
             header.generation,
@@ -131,6 +138,7 @@ class LogStream:
             header.file_segments - 2,
             self.settings.clock,
             marked=self.settings.batch_marks,
+            filler=filler,
         )
         self._unsynced = last_written + 1  # the first segment that may not be on disk
         self._tail_on_disk = -1  # the segment that is on disk, with its shadow, and not full
@@ -251,6 +259,7 @@ class LogStream:
             current = archives[max(archives)]
         with LogFile(current, files=files, page_size=page_size, signature=signature) as log:
             end, header = log.end, log.header
+            filler = log.filler
         if end.damage is not None:
             raise jet_error(
                 codes.JET_errLogFileCorrupt,
@@ -278,7 +287,7 @@ class LogStream:
             except JetError:
                 file.close()
                 raise
-            stream = cls(place, header, file, end.last, end.accumulated, settings)
+            stream = cls(place, header, file, end.last, end.accumulated, settings, filler)
         stream.attachments = attachments
         stream.checkpoint = checkpoint or stream.checkpoint
         return stream

@@ -87,25 +87,29 @@ def common_prefix(first: bytes, second: bytes) -> int:
 @cython.inline
 def _put64(data: bytearray, offset: cython.Py_ssize_t, value: cython.longlong) -> cython.int:
     i: cython.Py_ssize_t
+    if not cython.compiled:
+        data[offset : offset + 8] = value.to_bytes(8, "little", signed=True)
+        return 0
     for i in range(4):
         _put16(data, offset + 2 * i, (value >> (16 * i)) & 0xFFFF)
     return 0
 
 
 @cython.cfunc
-def _store(image: bytearray, at: cython.Py_ssize_t, body: bytes) -> cython.int:
-    """Copy `body` to offset `at`."""
-    count: cython.Py_ssize_t = len(body)
+def _store(
+    image: bytearray, at: cython.Py_ssize_t, body: bytes, start: cython.Py_ssize_t, count: cython.Py_ssize_t
+) -> cython.int:
+    """Copy `count` bytes of `body` from `start` on, which are there, to offset `at`."""
     if at < 0 or at + count > len(image):
         raise jet_error(codes.JET_errInternalError, f"writing {count} bytes to offset {at} of a page image")
     if cython.compiled:
         i: cython.Py_ssize_t
         goal: cython.p_char = cython.cast(cython.p_char, image) + at
-        source: cython.p_char = cython.cast(cython.p_char, body)
+        source: cython.p_char = cython.cast(cython.p_char, body) + start
         for i in range(count):
             goal[i] = source[i]
     else:
-        image[at : at + count] = body
+        image[at : at + count] = body[start : start + count]
     return 0
 
 
@@ -250,7 +254,7 @@ class MutablePage:
 
     def has_prefix(self, prefix: bytes) -> bool:
         """Whether the key prefix of the page begins with `prefix`."""
-        return self.prefix().startswith(prefix)
+        return not self._is_root() and bool(self._begins_with(prefix, 0, len(prefix)))
 
     @property
     def previous(self) -> int:
@@ -502,7 +506,7 @@ class MutablePage:
             last = True
         if last:
             _put16(data, 32, ib + size)
-        _store(data, self._header + ib, body)
+        _store(data, self._header + ib, body, 0, size)
         self._set_tag(tag, size, ib if size else 0, flags)
         _put16(data, 28, free + old - size)
         if _get16(data, 30) > _get16(data, 28):
@@ -513,16 +517,68 @@ class MutablePage:
 
     def insert(self, line: int, prefix: int, suffix: bytes, data: bytes, flags: int = 0) -> None:
         """Put a node before `line`: its key is the first `prefix` bytes of the page's prefix and `suffix`."""
-        self.insert_body(line, prefix, len(suffix), suffix + data, flags)
+        self._insert(line, prefix, len(suffix), suffix + data, 0, len(suffix) + len(data), flags)
 
+    def insert_record(
+        self,
+        line: cython.Py_ssize_t,
+        source: bytes,
+        start: cython.Py_ssize_t,
+        prefix: cython.Py_ssize_t,
+        suffix: cython.Py_ssize_t,
+        rest: cython.Py_ssize_t,
+        flags: cython.int,
+    ) -> bool:
+        """The same for prefix, suffix and data (`rest`) that stand one behind the other in `source` from `start` on.
+
+        False, and the page unchanged, where that prefix is not the page's.
+        """
+        if start < 0 or prefix < 0 or suffix < 0 or rest < 0 or start + prefix + suffix + rest > len(source):
+            raise self._refused("a node that is cut off")
+        if prefix and (self._is_root() or not self._begins_with(source, start, prefix)):
+            return False
+        self._insert(line, prefix, suffix, source, start + prefix, suffix + rest, flags)
+        return True
+
+    @cython.cfunc
     @cython.boundscheck(False)
     @cython.wraparound(False)
-    def insert_body(
-        self, line: cython.Py_ssize_t, prefix: cython.Py_ssize_t, suffix: cython.Py_ssize_t, body: bytes, flags: cython.int
-    ) -> None:
-        """The same for suffix and data in one piece; `suffix` is the size of the suffix."""
+    def _is_root(self) -> cython.bint:
+        return bool(self.data[36] & PAGE_ROOT)
+
+    @cython.cfunc
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _begins_with(self, source: bytes, start: cython.Py_ssize_t, count: cython.Py_ssize_t) -> cython.bint:
+        """Whether tag 0 begins with `count` bytes of `source` (all of them inside)."""
         image: bytearray = self.data
-        size: cython.Py_ssize_t = len(body) + (4 if prefix else 2)
+        at: cython.Py_ssize_t = self._header + (_get16(image, self.page_size - 2) & self._compact_mask)
+        i: cython.Py_ssize_t
+        if (_get16(image, 34) & 0xFFF) == 0 or count > (_get16(image, self.page_size - 4) & self._compact_mask):
+            return False
+        if cython.compiled:
+            i = 0
+            while i < count and image[at + i] == source[start + i]:
+                i += 1
+            return i == count
+        return image[at : at + count] == source[start : start + count]
+
+    @cython.cfunc
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _insert(
+        self,
+        line: cython.Py_ssize_t,
+        prefix: cython.Py_ssize_t,
+        suffix: cython.Py_ssize_t,
+        source: bytes,
+        start: cython.Py_ssize_t,
+        count: cython.Py_ssize_t,
+        flags: cython.int,
+    ) -> cython.int:
+        """Suffix and data are the `count` bytes of `source` from `start` on."""
+        image: bytearray = self.data
+        size: cython.Py_ssize_t = count + (4 if prefix else 2)
         state: cython.int = _get16(image, 34)
         tags: cython.int = state & 0xFFF
         first: cython.int = (state >> 12) & 7
@@ -544,10 +600,10 @@ class MutablePage:
         if prefix:
             _put16(image, at, prefix)
             _put16(image, at + 2, suffix)
-            _store(image, at + 4, body)
+            _store(image, at + 4, source, start, count)
         else:
             _put16(image, at, suffix)
-            _store(image, at + 2, body)
+            _store(image, at + 2, source, start, count)
         if self._large:
             image[at + 1] |= flags << 5
         self._set_tag(tag, size, ib, flags)
@@ -556,6 +612,7 @@ class MutablePage:
         _put16(image, 34, state + 1)
         if _get16(image, 30) > _get16(image, 28):
             _put16(image, 30, _get16(image, 28))
+        return 0
 
     def insert_key(self, line: int, key: bytes, data: bytes, flags: int = 0) -> None:
         """Put a node with a complete key before `line`, compressed against the page's prefix where that pays."""

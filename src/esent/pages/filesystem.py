@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -122,22 +123,32 @@ class FileSystem:
             flags |= os.O_CREAT
         if exclusive:
             flags |= os.O_CREAT | os.O_EXCL
-        flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        # a pipe that nobody writes to would keep the opening waiting
+        flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
         with _translated("opening", path):
             if path.is_dir():
                 raise jet_error(codes.JET_errFileAccessDenied, "a directory where a file was expected", file=path)
             descriptor = os.open(path, flags, 0o644)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise jet_error(codes.JET_errFileAccessDenied, "a pipe or device where a file was expected", file=path)
         return File(path, descriptor, writable=writable)
 
     def exists(self, path: Path) -> bool:
         return os.path.lexists(path)
 
     def is_directory(self, path: Path) -> bool:
-        return path.is_dir()
+        """Whether a directory is there; False also for one that cannot be reached (the next step says why)."""
+        return os.path.isdir(path)  # noqa: PTH112 - pathlib raises where a folder on the way may not be searched
 
     def size(self, path: Path) -> int:
         with _translated("reading the size", path):
             return path.stat().st_size
+
+    def free_bytes(self, path: Path) -> int:
+        """How much the disk that holds the file `path` has left."""
+        with _translated("asking for free space", path):
+            return shutil.disk_usage(path.parent).free
 
     def names(self, directory: Path) -> list[str]:
         """The names in `directory`, sorted."""

@@ -59,6 +59,7 @@ class RecoveredDatabase:
         self.dbtime = 0
         self.objid = 0
         self.pages_written = 0
+        self._growth_limit: int | None = None  # in pages; found when the file first grows
 
     # what redo asks for
 
@@ -110,6 +111,7 @@ class RecoveredDatabase:
             raise jet_error(codes.JET_errFileIOBeyondEOF, "the log uses a page behind the end", file=self.file.path, page=pgno)
         if not self.future:
             return True
+        self.require_room(pgno)
         page = self.pages.get(pgno)
         if page is None:
             try:
@@ -117,6 +119,21 @@ class RecoveredDatabase:
             except JetError:
                 return True
         return page.dbtime < dbtime
+
+    def require_room(self, page_count: int) -> None:
+        """Whether the file may grow to so many pages: JET_errDiskFull where they would not fit on its disk.
+
+        The original writes the pages it adds. Here they take no room until they are used, so that a log could ask for more
+        than any disk has.
+        """
+        present = self.file.page_count
+        if page_count <= present:
+            return
+        if self._growth_limit is None:
+            self._growth_limit = present + self.file.files.free_bytes(self.file.path) // self.page_size
+        if page_count > self._growth_limit:
+            what = f"growing a database of {present} pages to {page_count}"
+            raise jet_error(codes.JET_errDiskFull, what, file=self.file.path)
 
     def new_page(self, pgno: int, objid: int, flags: int, dbtime: int, generation: int) -> CachedPage:
         """A fresh page in the place of whatever was there."""

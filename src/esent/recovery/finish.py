@@ -43,6 +43,7 @@ def fit_size(db: RecoveredDatabase) -> None:
             raise
         return  # nothing of the creation but the file itself has happened
     if 0 < owned <= PGNO_MAX and owned != db.file.page_count:
+        db.require_room(owned)
         db.forget(owned + 1, db.file.page_count)
         db.file.resize(owned)
 

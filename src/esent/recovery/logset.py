@@ -142,7 +142,7 @@ class Replayer:
 
     def _open(self, generation: int, path: Path, current: Path | None, previous: LogHeader | None, checksum: int) -> LogFile:
         options = self.options
-        if path == current and previous is not None:
+        if path == current:  # it is looked for under its number first
             self.events.open_log(generation, self._name(generation))
         self.events.open_log(generation, path)
         try:

@@ -405,6 +405,7 @@ class Redo:
         db = self._database(record.dbid, at)
         if db is not None:
             if record.pgno_last > db.file.page_count:
+                db.require_room(record.pgno_last)
                 db.file.resize(record.pgno_last)
             db.header.extend_count = db.header.extend_count + 1 & 0xFFFFFFFF
             db.header.logtime_last_extend = LogTime.now()

@@ -12,12 +12,14 @@ of `redo_nodes` and `redo.Redo` do with the same records.
 | FlagDelete, Delete | nothing else                                                                                          |
 | Replace          | size u16@44 (bit 15: wide, of a difference), data @50                                                   |
 | Undo             | sizes of key and data u16@44, u16@46, operation u16@48                                                  |
+| UndoInfo         | nothing else: the before image is known here                                                            |
 | Begin, Begin0    | procid u16@1, levels u8@3 (low nibble from, high nibble how many), Begin0: trxBegin0 u32@4              |
 | Commit, Commit0  | procid u16@1, level u8@3                                                                                |
 """
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from esent.log.reader import Entry
     from esent.recovery.redo import Redo
 
+_NODE_HEAD = struct.Struct("<xHBIqqIBHBIII")
 _DBTIME_LIMIT: cython.longlong = 1 << 62
 _HEAD_SIZE: cython.Py_ssize_t = 44
 _INSERT: cython.int = kinds.INSERT
@@ -43,6 +46,7 @@ _FLAG_DELETE: cython.int = kinds.FLAG_DELETE
 _REPLACE: cython.int = kinds.REPLACE
 _DELETE: cython.int = kinds.DELETE
 _UNDO: cython.int = kinds.UNDO
+_UNDO_INFO: cython.int = kinds.UNDO_INFO
 _BEGIN: cython.int = kinds.BEGIN
 _BEGIN0: cython.int = kinds.BEGIN0
 _COMMIT: cython.int = kinds.COMMIT
@@ -86,6 +90,8 @@ def _i64(data: bytes, offset: cython.Py_ssize_t) -> cython.longlong:
 @cython.boundscheck(False)
 @cython.wraparound(False)
 def _page_dbtime(image: bytearray) -> cython.longlong:
+    if not cython.compiled:
+        return int.from_bytes(image[8:16], "little", signed=True)
     value: cython.longlong = image[15]
     i: cython.Py_ssize_t
     if value >= 0x80:
@@ -129,6 +135,22 @@ class _Head:
 @cython.boundscheck(False)
 @cython.wraparound(False)
 def _read_head(head: _Head, data: bytes, offset: cython.Py_ssize_t) -> cython.int:
+    if not cython.compiled:
+        (
+            head.procid,
+            head.dbid,
+            head.pgno,
+            head.dbtime,
+            head.before,
+            head.trx,
+            head.level,
+            head.line,
+            head.flags,
+            head.rceid,
+            head.pgno_fdp,
+            head.objid,
+        ) = _NODE_HEAD.unpack_from(data, offset)
+        return 0
     head.procid = _u16(data, offset + 1)
     head.dbid = data[offset + 3]
     head.pgno = _u32(data, offset + 4)
@@ -195,20 +217,19 @@ def _image_version(head: _Head, oper: cython.int, page: Any, order: cython.longl
 def _change(page: Any, head: _Head, kind: cython.int, data: bytes, offset: cython.Py_ssize_t) -> cython.int:
     """Make the change of a record on its page."""
     versioned: cython.int = _NODE_VERSIONED if head.flags & _VERSIONED else 0
-    start: cython.Py_ssize_t
     suffix: cython.Py_ssize_t
     prefix: cython.Py_ssize_t
+    rest: cython.Py_ssize_t
     if kind == _INSERT:
         suffix = _u16(data, offset + 44)
         prefix = _u16(data, offset + 46)
-        start = offset + 50 + prefix
-        if prefix and not page.has_prefix(_slice(data, offset + 50, start)):
+        rest = _u16(data, offset + 48)
+        if not page.insert_record(head.line, data, offset + 50, prefix, suffix, rest, versioned):
             raise jet_error(
                 codes.JET_errLogOperationInconsistentWithDatabase,
                 "the prefix of the inserted node is not that of the page",
                 page=head.pgno,
             )
-        page.insert_body(head.line, prefix, suffix, _slice(data, start, start + suffix + _u16(data, offset + 48)), versioned)
     elif kind == _FLAG_INSERT:
         page.change_node_flags(head.line, _NODE_DELETED, versioned)
     elif kind == _FLAG_DELETE:
@@ -217,10 +238,8 @@ def _change(page: Any, head: _Head, kind: cython.int, data: bytes, offset: cytho
         page.replace(head.line, _slice(data, offset + 50, offset + 50 + (_u16(data, offset + 44) & 0x7FFF)))
         if versioned:
             page.change_node_flags(head.line, 0, _NODE_VERSIONED)
-    elif kind == _DELETE:
-        page.delete(head.line)
     else:
-        page.change_node_flags(head.line, 0, _NODE_DELETED)
+        page.delete(head.line)
     return 0
 
 
@@ -239,7 +258,7 @@ def _release(head: _Head, level: dict[int, Any]) -> cython.int:
 
 @cython.cfunc
 def _transaction(
-    head: _Head, sessions: Any, kind: cython.int, data: bytes, offset: cython.Py_ssize_t, at: tuple[int, int, int]
+    head: _Head, sessions: Any, kind: cython.int, data: bytes, offset: cython.Py_ssize_t, entry: Entry
 ) -> cython.int:
     """Begin, Begin0, Commit or Commit0."""
     procid: cython.longlong = _u16(data, offset + 1)
@@ -276,7 +295,7 @@ def _transaction(
         session.level = 0
     elif kind == _COMMIT:
         if byte < 1:
-            raise jet_error(codes.JET_errLogCorrupted, f"a nested commit to level 0 at {at}")
+            raise jet_error(codes.JET_errLogCorrupted, f"a nested commit to level 0 at segment {entry[0]}, byte {entry[1]}")
         level = byte
         while len(levels) > level:
             deeper = levels.pop()
@@ -307,15 +326,36 @@ def _put(head: _Head, sessions: Any, level: dict[int, Any], version: Any, size: 
 
 
 @cython.cfunc
-def _kept(levels: list[Any], rceid: int) -> Any:
-    """The level in which that version is, if it is that of an insert, kept as its record; else None."""
+def _holding(levels: list[Any], rceid: int) -> Any:
+    """The level in which that version is, or None."""
     level: dict[int, Any]
     i: cython.Py_ssize_t
     for i in range(len(levels) - 1, -1, -1):
         level = levels[i]
         if rceid in level:
-            return level if isinstance(level[rceid], tuple) else None
+            return level
     return None
+
+
+@cython.cfunc
+def _oper_of(version: Any) -> cython.int:
+    """The operation of a version that can be undone here, else 0."""
+    if isinstance(version, tuple):
+        return _OPER_INSERT
+    oper: cython.int = version.oper
+    return oper if oper in (_OPER_INSERT, _OPER_FLAG_DELETE, _OPER_REPLACE) else 0
+
+
+@cython.cfunc
+def _undo(page: Any, head: _Head, version: Any, oper: cython.int) -> cython.int:
+    """`redo_nodes.apply_undo`."""
+    if oper == _OPER_INSERT:
+        page.change_node_flags(head.line, 0, _NODE_DELETED)
+    elif oper == _OPER_FLAG_DELETE:
+        page.change_node_flags(head.line, _NODE_DELETED, 0)
+    else:
+        page.replace(head.line, version.before)
+    return 0
 
 
 @cython.boundscheck(False)
@@ -368,10 +408,10 @@ def apply_batch(redo: Redo, batch: list[Entry], first: int, generation: int) -> 
                 break
             if kind in (_BEGIN, _COMMIT, _BEGIN0, _COMMIT0):
                 index += 1
-                _transaction(head, sessions, kind, data, offset, (generation, entry[0], entry[1]))
+                _transaction(head, sessions, kind, data, offset, entry)
                 procid = -1
                 continue
-            if kind not in (_INSERT, _DELETE, _FLAG_DELETE, _UNDO, _FLAG_INSERT, _REPLACE) or size < _HEAD_SIZE:
+            if kind not in (_INSERT, _DELETE, _FLAG_DELETE, _UNDO, _FLAG_INSERT, _REPLACE, _UNDO_INFO) or size < _HEAD_SIZE:
                 break
             _read_head(head, data, offset)
             if head.dbid != dbid:
@@ -385,21 +425,35 @@ def apply_batch(redo: Redo, batch: list[Entry], first: int, generation: int) -> 
                     break
                 pages = db.pages
                 highest = objid = 0
-            if head.dbtime < 0 or head.dbtime >= _DBTIME_LIMIT:
-                break
             if head.procid != procid:
                 procid = head.procid
                 session = by_procid.get(procid)
                 if session is None or not session.started:
+                    procid = -1
                     break
                 macros = session.macros
                 levels = session.levels
                 depth = session.level
+            if kind == _UNDO_INFO:
+                undone = _holding(levels, head.rceid)
+                if undone is None:
+                    break
+                version = undone[head.rceid]
+                if not isinstance(version, tuple):
+                    version.pending = False
+                index += 1
+                continue
+            if head.dbtime < 0 or head.dbtime >= _DBTIME_LIMIT:
+                break
             if macros and head.dbtime in macros:
                 break
             if kind == _UNDO:
-                undone = _kept(levels, head.rceid) if _u16(data, offset + 48) == _OPER_INSERT else None
+                undone = _holding(levels, head.rceid)
                 if undone is None:
+                    break
+                version = undone[head.rceid]
+                oper = _oper_of(version)
+                if oper == 0 or oper != _u16(data, offset + 48):
                     break
             if head.dbtime > highest:
                 highest = head.dbtime
@@ -411,12 +465,18 @@ def apply_batch(redo: Redo, batch: list[Entry], first: int, generation: int) -> 
                 page = db.for_redo(head.pgno, head.dbtime, head.before)
             if kind == _UNDO:
                 if page is not None:
-                    _change(page, head, kind, data, offset)
+                    _undo(page, head, version, oper)
                     page.changed(head.dbtime)
                     page.dirty = True
                     page.generation = generation
-                version = undone.pop(head.rceid)
-                head.held -= 200 + len(version[1])
+                del undone[head.rceid]
+                if session.deferred:
+                    session.deferred.pop(head.rceid, None)
+                if isinstance(version, tuple):
+                    head.held -= 200 + len(version[1])
+                else:
+                    version.pending = False
+                    head.held -= version_size(version)
                 continue
             if page is None and kind != _DELETE and db.is_absent(head.pgno):
                 continue
