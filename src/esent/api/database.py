@@ -138,8 +138,7 @@ class Database:
     ) -> None:
         """As `open` says."""
         self.path = Path(path).absolute()
-        exists = self.path.exists()
-        self.page_size = page_size or _page_size(self.path, exists)
+        self.page_size = page_size or _page_size(self.path)
         self.instance = Instance(
             self.path.name,
             directory=self.path.parent,
@@ -153,7 +152,7 @@ class Database:
         self.instance.start()
         try:
             with self.instance.session() as sesid:
-                if exists:
+                if self.path.exists():  # asked now: recovery may have made it
                     jet.JetAttachDatabase(sesid, os.fspath(self.path))
                 else:
                     jet.JetCreateDatabase(sesid, os.fspath(self.path))
@@ -330,9 +329,9 @@ def _column(name: str, kind: ColumnType) -> JET_COLUMNCREATE:
     )
 
 
-def _page_size(path: Path, exists: bool) -> int:
+def _page_size(path: Path) -> int:
     """That of the file; for a new one that of the instances that run, which all share one."""
-    if exists:
+    if path.exists():
         with DatabaseFile(path) as database:
             return database.page_size
     if PROCESS.instances:
