@@ -103,8 +103,8 @@ class SearchKey:
                     raise jet_error(codes.JET_errInvalidBufferSize, "a zero-length value for a column that has none")
             else:
                 value = None
-        elif first_of_tuples and definition.tuples is not None:
-            width = 2 if segment.code_page == _UNICODE and segment.coltyp in _TEXT else 1
+        elif first_of_tuples and definition.tuples is not None and segment.coltyp in _TEXT:
+            width = 2 if segment.code_page == _UNICODE else 1
             if len(source) // width < definition.tuples.shortest:
                 raise jet_error(codes.JET_errIndexTuplesKeyTooSmall, "a value shorter than the substrings of the index")
             value = source[: definition.tuples.longest * width]
