@@ -24,6 +24,7 @@ def test_the_example(tmp_path, monkeypatch, capsys):
             "backups/monday", progress=True
         ) as backup:  # another thread may call backup.stop() or instance.stop_backup()
             backup.run()
+    # fmt: on
 
     assert capsys.readouterr().out == "1 Ada\n"
     with esent.open("app.edb", read_only=True) as db:
