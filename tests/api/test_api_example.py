@@ -1,5 +1,4 @@
 """The example of the documentation, as it is written there."""
-# ruff: noqa: E501
 
 from __future__ import annotations
 
