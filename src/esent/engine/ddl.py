@@ -50,6 +50,7 @@ from esent.records.columns import (
     Coltyp,
     Column,
 )
+from esent.records.encode import COLUMN_MOST
 from esent.tree.live import TreeName
 
 if TYPE_CHECKING:
@@ -303,7 +304,9 @@ def _new_column(live: LiveTable, wish: ColumnWish, known: Sequence[Column], *, r
         raise jet_error(codes.JET_errFixedInheritedDDL, f"column {name} is not tagged, the template wants it so")
     live.number(column, first)
     if wish.default:
-        set_default(column, wish.default)
+        # recorded: with a new table, the default of a column without a limit is cut to what fits; added alone it is refused
+        cut = not require_unique and not column.max_size
+        set_default(column, wish.default[:COLUMN_MOST] if cut else wish.default)
     if live.base.is_template:
         column.template = True
         column.flags |= FLAG_TEMPLATE
