@@ -1,7 +1,8 @@
 """Replays recorded transcripts with the replayer of the fixtures, a forked process a segment instead of a new interpreter.
 
-The replayer starts an interpreter for every recorded process; there are thousands. Forking one that has the module loaded does
-the same in a tenth of the time: a fork, too, begins with an engine in which nothing was created, and ends without clean-up.
+The replayer starts an interpreter for every recorded process; there are thousands. Forking one that has the module loaded, and
+has made nothing with it, does the same in a tenth of the time: the fork begins with an engine in which nothing was created,
+and ends without clean-up.
 
     python tests/jet/transcript_runner.py [CHAPTER...]       replays them all, and writes down how many calls agree:
                                                              tests/jet/agreement.json and docs/compatibility.md
@@ -112,6 +113,12 @@ def _replay_here(worker: Any, jet: Any, part: list[dict[str, Any]], scratch: str
         code = 0
     finally:
         os._exit(code)
+
+
+def outcome(path: Path) -> tuple[int, str]:
+    """How many calls of a transcript agree, and a summary of what does not."""
+    report = replay(path)
+    return report.counts["agreed"], report.summary()
 
 
 def counts_of(path: Path) -> tuple[str, dict[str, int]]:
