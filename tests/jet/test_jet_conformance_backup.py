@@ -1,7 +1,8 @@
 """The conformance checklist of `reference/backup-and-restore.md`, sections 9.3 to 9.6: a test a statement, by number.
 
-Numbers that are missing speak of buffers that a Python call does not have (45, 46), 78 and 79 are in tests/api/test_api_backup_while_writing.py, 87 is not built, or
-are in test_jet_backup_threads.py (37). The sections 9.7 to 9.9 are in test_jet_conformance_stop.py.
+Numbers that are missing speak of buffers that a Python call does not have (45, 46) or of scrubbing, which is not built (87);
+37 is in test_jet_backup_threads.py, 78 and 79 are in test_api_backup_while_writing.py. The sections 9.7 to 9.9 are in
+test_jet_conformance_stop.py.
 """
 
 from __future__ import annotations
