@@ -24,6 +24,7 @@ from esent.engine.schema import schema_of
 from esent.engine.session import session_call
 from esent.errors import JetError, jet_error
 from esent.jet.structures_tables import JET_COLUMNCREATE, JET_COLUMNDEF, JET_INDEXCREATE3, JET_TABLECREATE4
+from esent.log.files import detect_extension
 from esent.pages.database_file import DatabaseFile
 from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, Column
 from esent.records.keys import key_most_for_page
@@ -133,12 +134,15 @@ class Database:
         log_directory: PathLike | None = None,
         base_name: str = "edb",
         circular_logging: bool = True,
-        log_file_size: int = LOG_FILE_SIZE,
+        log_file_size: int | None = None,
         parameters: Mapping[str, int | str] | None = None,
     ) -> None:
         """As `open` says."""
         self.path = Path(path).absolute()
         self.page_size = page_size or _page_size(self.path)
+        logs = Path(log_directory) if log_directory else self.path.parent
+        if log_file_size is None and not (logs.is_dir() and detect_extension(logs, base_name)):
+            log_file_size = LOG_FILE_SIZE  # of a new stream; one that is there keeps its size
         self.instance = Instance(
             self.path.name,
             directory=self.path.parent,
@@ -350,7 +354,7 @@ def open(
     log_directory: PathLike | None = None,
     base_name: str = "edb",
     circular_logging: bool = True,
-    log_file_size: int = LOG_FILE_SIZE,
+    log_file_size: int | None = None,
     parameters: Mapping[str, int | str] | None = None,
 ) -> Database: ...
 
@@ -367,7 +371,7 @@ def open(
     log_directory: PathLike | None = None,
     base_name: str = "edb",
     circular_logging: bool = True,
-    log_file_size: int = LOG_FILE_SIZE,
+    log_file_size: int | None = None,
     parameters: Mapping[str, int | str] | None = None,
 ) -> Database | ReadOnlyDatabase:
     """Open a database with an instance of its own, creating file and folder where missing, recovering it after a crash.
@@ -375,7 +379,8 @@ def open(
     Logs are beside the file, or in `log_directory`; give every database a folder of its own, or a `base_name`. With
     `circular_logging` logs that are no longer needed are used again; without it they are kept until a backup, for incremental
     backups and for recovery of a restored backup up to now. `page_size` counts for new files; all databases that a process has
-    open share one. `parameters` are system parameters by name ("CacheSizeMax").
+    open share one. `log_file_size` is in bytes (default: that of the logs that are there, else 1 MiB). `parameters` are system
+    parameters by name ("CacheSizeMax").
 
     `read_only` never touches the file: a dirty one is read as of its last commit if its logs are there.
     """

@@ -6,6 +6,7 @@ is looked at.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 TEMPORARY_DATABASE = "tmp.edb"
 SEGMENT_SIZE = 4096
+events = logging.getLogger("esent.engine")
 MOST_SEGMENTS = 65535
 CIRCULAR_FLAG = 1
 
@@ -143,7 +145,10 @@ def start_log(instance: Instance, request: InitRequest) -> tuple[int, InstanceLo
         _remove_stale_checkpoint(instance, checkpoint_path)
         stream = _create(instance, extension)
     else:
-        warning = soft_recover(recovery_options(instance, request)).warning
+        recovered = soft_recover(recovery_options(instance, request))
+        warning = recovered.warning
+        for note in recovered.notes:
+            events.warning("recovering %s: %s", instance.name or "the instance", note)
         stream = _resume(instance)
         if stream.log_file_size != wanted_size(instance):
             stream = _other_size(instance, stream, extension, checkpoint_path)

@@ -201,6 +201,11 @@ class Replayer:
             self.notes.append(f"generation {generation}: a wrong bit was corrected in {len(log.end.repaired)} segments")
         if log.end.torn is not None:
             self.notes.append(f"generation {generation}: the last write was torn, its segment was read from the shadow")
+        if log.end.unfinished is not None:
+            self.notes.append(
+                f"generation {generation}: the last write, from segment {log.end.unfinished} on, never finished or was damaged "
+                "later; nothing of it was replayed"
+            )
         if log.end.damage is not None and not stopped:
             what = f"{log.end.damage.value}, generation {generation}"
             damage = jet_error(
