@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from transcript_runner import AGREEMENT, outcome, place, transcripts
+from transcript_runner import AGREEMENT, outcome, place, replay_agrees, state_table, transcripts
 
 FLOOR = json.loads(AGREEMENT.read_text(encoding="utf-8"))
 
@@ -30,3 +30,10 @@ def test_agreement_does_not_fall(fixtures, clean_process: Executor, path: Path):
         # how much log the same work makes depends on when it is flushed, and with it a few recorded names and sizes
         agreed, summary = clean_process.submit(outcome, path).result()
     assert agreed >= floor, summary
+
+
+def test_every_backup_call_in_every_state(fixtures, clean_process: Executor, tmp_path: Path):
+    """The recorded table of states: not one call may disagree."""
+    for path in state_table(tmp_path):
+        agrees, summary = clean_process.submit(replay_agrees, path).result()
+        assert agrees, summary

@@ -46,6 +46,16 @@ def transcripts() -> list[Path]:
     return sorted((FIXTURES / "transcripts").glob("*/*.jsonl.gz")) if FIXTURES is not None else []
 
 
+def state_table(folder: Path) -> list[Path]:
+    """The recorded table of backup calls by state, a transcript a scenario, written below `folder`."""
+    assert FIXTURES is not None
+    replayer()
+    written: list[Path] = importlib.import_module("backup_states").write_transcripts(
+        FIXTURES / "engine" / "backup-states.jsonl.gz", folder
+    )
+    return written
+
+
 def place(path: Path) -> str:
     """ "chapter/name" of a transcript."""
     return f"{path.parent.name}/{path.name.removesuffix('.jsonl.gz')}"
@@ -119,6 +129,12 @@ def outcome(path: Path) -> tuple[int, str]:
     """How many calls of a transcript agree, and a summary of what does not."""
     report = replay(path)
     return report.counts["agreed"], report.summary()
+
+
+def replay_agrees(path: Path) -> tuple[bool, str]:
+    """Whether all of a transcript agrees, and a summary of what does not."""
+    report = replay(path)
+    return report.ok, report.summary()
 
 
 def counts_of(path: Path) -> tuple[str, dict[str, int]]:
