@@ -70,6 +70,15 @@ def _put16(data: bytearray, offset: cython.Py_ssize_t, value: cython.int) -> cyt
     return 0
 
 
+@cython.cfunc
+@cython.inline
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _get32(data: bytearray, offset: cython.Py_ssize_t) -> cython.longlong:
+    high: cython.longlong = data[offset + 2] | data[offset + 3] << 8
+    return data[offset] | data[offset + 1] << 8 | high << 16
+
+
 @cython.boundscheck(False)
 @cython.wraparound(False)
 def common_prefix(first: bytes, second: bytes) -> int:
@@ -149,6 +158,39 @@ def _close_tag(image: bytearray, tags: cython.Py_ssize_t, tag: cython.Py_ssize_t
     else:
         image[end - 4 * tags + 4 : end - 4 * tag] = image[end - 4 * tags : end - 4 * tag - 4]
     return 0
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _order(
+    image: bytearray,
+    head: cython.Py_ssize_t,
+    prefix: cython.Py_ssize_t,
+    start: cython.Py_ssize_t,
+    stop: cython.Py_ssize_t,
+    key: bytes,
+) -> cython.int:
+    """Whether the key in `prefix` bytes from `head` on and those from `start` to `stop` is below (-1), equal to or above (1)
+    `key`. All of them are inside of the image."""
+    if cython.compiled:
+        left: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, image))
+        right: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, key))
+        length: cython.Py_ssize_t = len(key)
+        i: cython.Py_ssize_t
+        count: cython.Py_ssize_t = prefix if prefix < length else length
+        for i in range(count):
+            if left[head + i] != right[i]:
+                return -1 if left[head + i] < right[i] else 1
+        if prefix > length:
+            return 1
+        count = stop - start if stop - start < length - prefix else length - prefix
+        for i in range(count):
+            if left[start + i] != right[prefix + i]:
+                return -1 if left[start + i] < right[prefix + i] else 1
+        return (stop - start > length - prefix) - (stop - start < length - prefix)
+    found = image[head : head + prefix] + image[start:stop] if prefix else image[start:stop]
+    return (found > key) - (found < key)
 
 
 @cython.cclass
@@ -240,7 +282,10 @@ class MutablePage:
 
     @property
     def dbtime(self) -> int:
-        return int.from_bytes(self.data[8:16], "little", signed=True)
+        if not cython.compiled:
+            return int.from_bytes(self.data[8:16], "little", signed=True)
+        high: cython.longlong = _get32(self.data, 12)
+        return _get32(self.data, 8) | high << 32
 
     @dbtime.setter
     def dbtime(self, value: int) -> None:
@@ -258,7 +303,7 @@ class MutablePage:
 
     @property
     def previous(self) -> int:
-        return int.from_bytes(self.data[16:20], "little")
+        return _get32(self.data, 16)
 
     @previous.setter
     def previous(self, value: int) -> None:
@@ -266,7 +311,7 @@ class MutablePage:
 
     @property
     def next(self) -> int:
-        return int.from_bytes(self.data[20:24], "little")
+        return _get32(self.data, 20)
 
     @next.setter
     def next(self, value: int) -> None:
@@ -274,11 +319,11 @@ class MutablePage:
 
     @property
     def objid(self) -> int:
-        return int.from_bytes(self.data[24:28], "little")
+        return _get32(self.data, 24)
 
     @property
     def flags(self) -> int:
-        return int.from_bytes(self.data[36:40], "little")
+        return _get32(self.data, 36)
 
     @flags.setter
     def flags(self, value: int) -> None:
@@ -762,6 +807,7 @@ class MutablePage:
         size: cython.int
         word: cython.int
         prefix: cython.int
+        order: cython.int
         exact: cython.bint = False
         if first == 0:
             first = 1
@@ -783,22 +829,22 @@ class MutablePage:
             stop = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
             if prefix > head_size or stop > offset + size:
                 self._find(middle)  # says what is wrong
-            found = image[head : head + prefix] + image[start:stop] if prefix else image[start:stop]
-            if found < key:
+            order = _order(image, head, prefix, start, stop, key)
+            if order < 0:
                 low = middle + 1
-            elif found != key:
+            elif order > 0:
                 high = middle
                 exact = False
             elif data is None:
                 high = middle
                 exact = True
             else:
-                value = image[stop : offset + size]
-                if value < data:
+                order = _order(image, 0, 0, stop, offset + size, data)
+                if order < 0:
                     low = middle + 1
                 else:
                     high = middle
-                    exact = value == data
+                    exact = order == 0
         return low, bool(exact)
 
     @cython.boundscheck(False)
@@ -846,9 +892,29 @@ class MutablePage:
             stop = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
             if prefix > head_size or stop > offset + size:
                 self._find(middle)  # says what is wrong
-            found = image[head : head + prefix] + image[start:stop] if prefix else image[start:stop]
-            if found > bookmark:
+            if _order(image, head, prefix, start, stop, bookmark) > 0:
                 high = middle
             else:
                 low = middle + 1
         return low
+
+    def step_down(self, bookmark: bytes, objid: cython.longlong) -> int:
+        """The child in whose subtree a bookmark belongs; 0 on a leaf, -1 where the page is not of the object `objid`."""
+        image: bytearray = self.data
+        if _get32(image, 24) != objid:
+            return -1
+        if image[36] & PAGE_LEAF:
+            return 0
+        child: cython.longlong = self.child(self.seek_child(bookmark))
+        if child == 0:
+            raise self._damaged("an internal page points to page 0", self._cut)
+        return child
+
+    def node(self, line: cython.Py_ssize_t) -> tuple[int, bytes, bytes]:
+        """(flags without "compressed", complete key, data) of a line."""
+        self._find(line)
+        key = _fetch(self.data, self._suffix, self._cut)
+        if self._shared:
+            at: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
+            key = _fetch(self.data, at, at + self._shared) + key
+        return self._flags & 3, key, _fetch(self.data, self._cut, self._end)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.pages.cache import CachedPage
-from esent.pages.edit import MIN_PREFIX, NODE_DELETED, PAGE_LEAF, PAGE_ROOT, PAGE_SPACE_TREE, common_prefix
+from esent.pages.edit import MIN_PREFIX, NODE_DELETED, PAGE_ROOT, PAGE_SPACE_TREE, common_prefix
 from esent.tree.live import (
     OPER_FLAG_INSERT_AND_REPLACE,
     OPER_INSERT,
@@ -45,9 +45,7 @@ class Position:
         self.page = page
         self.line = line
         self.dbtime = page.dbtime
-        flags, prefix, suffix, self.data = page.raw_node(line)
-        self.flags = flags & 3
-        self.key = page.prefix()[:prefix] + suffix if prefix else suffix
+        self.flags, self.key, self.data = page.node(line)
 
     @property
     def deleted(self) -> bool:
@@ -101,15 +99,19 @@ class WritableTree:
         ):
             self._near_bookmark = bookmark
             return near
-        page = self._root()
         get = self.store.get
+        parent = page = get(self.root)
+        if not page.data[36] & PAGE_ROOT:
+            raise self._wrong(page, "not its root page", codes.JET_errCatalogCorrupted)
         depth = 0
-        while not page.data[36] & PAGE_LEAF:
-            parent = page
-            page = get(page.child(page.seek_child(bookmark)))
-            depth += 1
-            if page.data[24:28] != self._objid_bytes or depth > MAX_DEPTH:
+        while below := page.step_down(bookmark, self.objid):
+            if below < 0 or depth > MAX_DEPTH:
+                if depth == 0:
+                    raise self._wrong(page, "not its root page", codes.JET_errCatalogCorrupted)
                 raise self._wrong(parent, f"page {page.pgno} is not a child of its parent")
+            parent = page
+            page = get(below)
+            depth += 1
         self._near, self._near_dbtime, self._near_bookmark = page, page.dbtime, bookmark
         return page
 
