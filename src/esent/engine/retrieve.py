@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from esent.constants import codes, grbits
 from esent.engine.column_references import reference_to
@@ -16,7 +16,9 @@ from esent.engine.cursor import Cursor
 from esent.engine.index_entries import RecordValues, column_values
 from esent.engine.key_columns import column_from_key, tells_column
 from esent.engine.navigation import grbit_of
+from esent.engine.tree_position import Where
 from esent.errors import jet_error
+from esent.records.access import MORE
 from esent.records.columns import FLAG_DEFAULT, FLAG_ENCRYPTED, FLAG_USER_DEFINED_DEFAULT, Column
 from esent.records.compression import decompress
 from esent.records.encode import Value
@@ -31,6 +33,7 @@ IGNORE_DEFAULT = grbits.JET_bitRetrieveIgnoreDefault
 _AS_REFERENCE = grbits.JET_bitRetrieveAsRefIfNotInRecord
 _INTERNAL = 0xF0000000
 _ANY_SIZE = 0xFFFFFFFF
+_ON_NODE = Where.ON_NODE
 
 
 class Answer(NamedTuple):
@@ -96,6 +99,23 @@ def retrieve(cursor: Cursor, columnid: object, grbit: object = 0, number: object
     options = grbit_of(grbit)
     with cursor.session.instance.lock:
         return _Retrieval(cursor).column(columnid, options, number, offset)
+
+
+def plain_value(cursor: Cursor, columnid: object) -> Any:
+    """The first value of a column of the current record without options; `access.MORE` where `retrieve` has to find it.
+
+    The caller holds the lock of the instance.
+    """
+    position = cursor.primary
+    if position.where is not _ON_NODE or type(columnid) is not int:
+        return MORE
+    view = cursor.view
+    place = view.places.get(columnid)
+    if place is None:
+        place = view.place(columnid)
+        if place is None:
+            return MORE
+    return place.value(position.place.data)
 
 
 def tells_instance(grbit: object) -> bool:

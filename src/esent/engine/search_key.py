@@ -7,6 +7,11 @@ page 1252, everything behind the first weights of a Unicode text, the padding an
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from esent.constants import codes, grbits
 from esent.errors import jet_error
 from esent.records.columns import INHERENT_SIZE, Coltyp, Column
@@ -24,10 +29,15 @@ _UNICODE = 1200
 _SENTINEL = b"\xff"
 
 
+@cython.cclass
 class SearchKey:
     """`data` stays when the key has been used: only its status is reset, and a range goes on using it as its limit."""
 
-    __slots__ = ("columns", "data", "is_limit", "prepared", "too_big")
+    data: bytes = cython.declare(bytes, visibility="readonly")
+    columns: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    prepared: bool = cython.declare(cython.bint, visibility="readonly")
+    too_big: bool = cython.declare(cython.bint, visibility="readonly")
+    is_limit: bool = cython.declare(cython.bint, visibility="readonly")
 
     def __init__(self) -> None:
         self.data = b""

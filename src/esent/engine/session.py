@@ -130,6 +130,12 @@ class Session(Writer):
         if self.level and self._owner != self._current_owner():
             raise jet_error(codes.JET_errSessionSharingViolation, "the transaction belongs to another thread or context")
 
+    def at_hand(self) -> bool:
+        """Whether, as is usual, nobody is in a call and no context and no transaction of another thread is in the way."""
+        if self._depth or self._context is not None:
+            return False
+        return not self.level or self._owner == ("thread", threading.get_ident())
+
     def require_no_transaction(self, what: str) -> None:
         if self.level:
             raise jet_error(codes.JET_errInTransaction, f"{what} in a transaction")

@@ -15,6 +15,7 @@ from esent.catalog.rows import key_definition
 from esent.constants import codes
 from esent.errors import jet_error
 from esent.pages.header import DatabaseHeader
+from esent.records.access import ColumnPlace
 from esent.records.columns import (
     FIXED_LAST,
     FLAG_AUTOINCREMENT,
@@ -113,6 +114,7 @@ class TableView:
         self.chunk = table.long_value_chunk or chunk_size(page_size)
         self._sort_key = sort_key
         self._definitions: dict[int, KeyDefinition] = {}
+        self.places: dict[int, ColumnPlace] = {}  # of the columns that `place` was asked for
 
     def _longest_key(self, primary: Index) -> int:
         """The longest key the primary index can have: less than it may have where all its columns have a fixed size."""
@@ -144,6 +146,14 @@ class TableView:
             if 0 < fid <= 0xFFFF and columnid >= 0:
                 raise jet_error(codes.JET_errColumnNotFound, f"table {self.table.name} has no column {columnid:#x}")
         raise jet_error(codes.JET_errBadColumnId, f"{columnid!r} is not the id of a column")
+
+    def place(self, columnid: int) -> ColumnPlace | None:
+        """Where records have a column; None where the table has none by exactly this id."""
+        column = self.columns.get(columnid)
+        if column is None:
+            return None
+        found = self.places[columnid] = ColumnPlace(column, derived=self.derived(column), small_page=self.small_page)
+        return found
 
     def tagged_order(self, column: Column) -> tuple[bool, int]:
         """How tagged columns are ordered in a record: derived ones first, then by id."""

@@ -7,11 +7,17 @@ first node afterwards.
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from esent.constants import codes
 from esent.engine.search_key import SearchKey
+from esent.engine.versioned_cursor import VersionedCursor
 from esent.errors import JetError, jet_error
 
 if TYPE_CHECKING:
@@ -42,35 +48,52 @@ class Range(NamedTuple):
     inclusive: bool
 
 
+# looking a member up in its class takes longer than a step within a page
+_ON_NODE, _BETWEEN = Where.ON_NODE, Where.BETWEEN
+_FIRST_DEFERRED, _BEFORE_FIRST, _AFTER_LAST = Where.FIRST_DEFERRED, Where.BEFORE_FIRST, Where.AFTER_LAST
+
+
+@cython.cclass
 class TreePosition:
     """Where a session is in a tree. `level`: the transaction level it got there in; `level_open`: that it was made in."""
+
+    session: Session = cython.declare(object, visibility="readonly")
+    tree: VersionedTree = cython.declare(object, visibility="readonly")
+    place: VersionedCursor = cython.declare(object, visibility="readonly")
+    where: Where = cython.declare(object, visibility="public")
+    level: int = cython.declare(object, visibility="public")
+    level_open: int = cython.declare(object, visibility="public")
+    search: SearchKey = cython.declare(object, visibility="readonly")
+    range: Range | None = cython.declare(object, visibility="public")
+    _last_key: bytes = cython.declare(bytes)
 
     def __init__(self, session: Session, tree: VersionedTree, search: SearchKey | None = None) -> None:
         self.session = session
         self.tree = tree
         self.place = tree.cursor(session)
-        self.where = Where.BEFORE_FIRST
+        self.where = _BEFORE_FIRST
         self.level = self.level_open = session.level
         self.search = search or SearchKey()
-        self.range: Range | None = None
+        self.range = None
         self._last_key = b""
 
     # -- reading --------------------------------------------------------------------------------------------------
 
     @property
     def on_node(self) -> bool:
-        return self.where is Where.ON_NODE
+        return self.where is _ON_NODE
 
     def require_node(self) -> None:
         """JET_errNoCurrentRecord unless it was put on a node."""
-        if self.where is Where.FIRST_DEFERRED:
+        if self.where is _FIRST_DEFERRED:
             self.refresh()
-        if self.where is not Where.ON_NODE:
+        if self.where is not _ON_NODE:
             raise self._nowhere()
 
     def data(self) -> bytes:
         """The node's data. JET_errNoCurrentRecord, JET_errRecordDeleted."""
-        self.require_node()
+        if self.where is not _ON_NODE:
+            self.require_node()
         return self.place.data
 
     @property
@@ -88,82 +111,85 @@ class TreePosition:
     # -- moving ---------------------------------------------------------------------------------------------------
 
     def defer_first(self) -> None:
-        self.where = Where.FIRST_DEFERRED
+        self.where = _FIRST_DEFERRED
 
     def refresh(self) -> None:
         """Go to the first node if that was put off; JET_errNoCurrentRecord, and still put off, in an empty tree."""
-        if self.where is not Where.FIRST_DEFERRED:
+        if self.where is not _FIRST_DEFERRED:
             return
         if not self.place.first():
             raise self._nowhere()
-        self.where = Where.ON_NODE
+        self.where = _ON_NODE
 
     def goto(self, key: bytes, data: bytes = b"") -> None:
         """Be on the node with this bookmark, whether it is there or not."""
         self.place.goto(key, data)
-        self.where = Where.ON_NODE
+        self.where = _ON_NODE
 
     def goto_between(self, key: bytes, data: bytes = b"") -> None:
         """Be where a node with this bookmark would be."""
         self.place.goto(key, data, on=False)
-        self.where = Where.BETWEEN
+        self.where = _BETWEEN
 
     def first(self) -> None:
         self.level = self.session.level
         self._last_key = self.last_key
         if not self.place.first():
             raise self._nowhere()
-        self.where = Where.ON_NODE
+        self.where = _ON_NODE
 
     def last(self) -> None:
         self.level = self.session.level
         self._last_key = self.last_key
         if not self.place.last():
             raise self._nowhere()
-        self.where = Where.ON_NODE
+        self.where = _ON_NODE
 
-    def _leave(self) -> None:
+    @cython.cfunc
+    def _leave(self) -> cython.int:
         self.level = self.session.level
-        self.refresh()
-        self._last_key = self.last_key
+        if self.where is _FIRST_DEFERRED:
+            self.refresh()
+        self._last_key = self.place.bookmark_key or self._last_key
+        return 0
 
     def next(self, *, other_key: bool = False) -> None:
         """To the next node, or the next with another key. JET_errNoCurrentRecord at the end of the tree or range."""
         self._leave()
-        if self.where is Where.AFTER_LAST:
+        if self.where is _AFTER_LAST:
             raise self._nowhere()
-        if self.where is Where.BEFORE_FIRST:
+        if self.where is _BEFORE_FIRST:
             if not self.place.first():
                 raise self._nowhere()
         else:
-            same = self.place.key if other_key and self.on_node else None
+            same = self.place.key if other_key and self.where is _ON_NODE else None
             while True:
                 if not self.place.next():
-                    self.where = Where.AFTER_LAST
+                    self.where = _AFTER_LAST
                     raise self._nowhere()
                 if same is None or self.place.key != same:
                     break
-        self.where = Where.ON_NODE
+        self.where = _ON_NODE
         if self.range is not None and self.range.upper:
             self.check_range()
 
     def previous(self, *, other_key: bool = False) -> None:
         """To the node before, as `next`."""
         self._leave()
-        if self.where is Where.BEFORE_FIRST:
+        if self.where is _BEFORE_FIRST:
             raise self._nowhere()
-        if self.where is Where.AFTER_LAST:
+        if self.where is _AFTER_LAST:
             if not self.place.last():
                 raise self._nowhere()
         else:
             same = self.place.key if other_key and self.on_node else None
             while True:
                 if not self.place.previous():
-                    self.where = Where.BEFORE_FIRST
+                    self.where = _BEFORE_FIRST
                     raise self._nowhere()
                 if same is None or self.place.key != same:
                     break
-        self.where = Where.ON_NODE
+        self.where = _ON_NODE
         if self.range is not None and not self.range.upper:
             self.check_range()
 
@@ -171,7 +197,7 @@ class TreePosition:
         """To the first node with the key (and data); else it is where that would be."""
         self.level = self.session.level
         found = self.place.seek(key, "eq", data)
-        self.where = Where.ON_NODE if found else Where.BETWEEN
+        self.where = _ON_NODE if found else _BETWEEN
         return found
 
     def seek_near(self, key: bytes, *, forward: bool) -> Found | None:
@@ -181,7 +207,7 @@ class TreePosition:
         """
         self.level = self.session.level
         place = self.place
-        self.where = Where.ON_NODE
+        self.where = _ON_NODE
         if forward:
             if place.seek(key, "ge"):
                 return Found.EQUAL if place.key == key else Found.GREATER
@@ -209,7 +235,7 @@ class TreePosition:
     def check_range(self) -> None:
         """JET_errNoCurrentRecord, beyond the end and without a range, if the position is outside of the range."""
         if self.range is not None and not self.in_range(self.place.bookmark_key):
-            self.where = Where.AFTER_LAST if self.range.upper else Where.BEFORE_FIRST
+            self.where = _AFTER_LAST if self.range.upper else _BEFORE_FIRST
             self.range = None
             raise self._nowhere()
 
@@ -239,7 +265,7 @@ class TreePosition:
         data = None if self.tree.unique else node.data
         if not self.place.seek(node.key, "ge", data) and not self.place.last():
             return False
-        self.where = Where.ON_NODE
+        self.where = _ON_NODE
         return True
 
     # -- transactions ---------------------------------------------------------------------------------------------
@@ -253,4 +279,4 @@ class TreePosition:
         """Transaction level `level` is being rolled back."""
         if self.level >= level:
             self.level = level - 1
-            self.where = Where.BEFORE_FIRST
+            self.where = _BEFORE_FIRST

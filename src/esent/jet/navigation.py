@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esent.constants import codes, grbits
-from esent.engine import navigation
+from esent.engine import navigation, short_call
 from esent.engine.cursor import Call, cursor_call
 from esent.errors import jet_error
 from esent.jet.cursors import buffer
@@ -20,6 +20,13 @@ _PREREAD = (
 
 def JetMove(sesid: JET_SESID, tableid: JET_TABLEID, cRow: int, grbit: JET_GRBIT = 0) -> JET_ERR:
     """Move by rows, or to the first or last one. JET_errNoCurrentRecord beyond the end."""
+    cursor = short_call.begin(sesid, tableid)
+    if cursor is not None:
+        try:
+            navigation.move(cursor, cRow, grbit)
+        finally:
+            short_call.end(cursor)
+        return 0
     with cursor_call(sesid, tableid, Call.MOVE) as cursor:
         navigation.move(cursor, cRow, grbit)
     return 0
@@ -27,6 +34,13 @@ def JetMove(sesid: JET_SESID, tableid: JET_TABLEID, cRow: int, grbit: JET_GRBIT 
 
 def JetMakeKey(sesid: JET_SESID, tableid: JET_TABLEID, pvData: Buffer | None, grbit: JET_GRBIT) -> JET_ERR:
     """Add a column value to the search key, or give it whole."""
+    cursor = short_call.begin(sesid, tableid)
+    if cursor is not None:
+        try:
+            navigation.make_key(cursor, pvData if type(pvData) is bytes else buffer(pvData, "a key value"), grbit)
+        finally:
+            short_call.end(cursor)
+        return 0
     with cursor_call(sesid, tableid, Call.KEY) as cursor:
         navigation.make_key(cursor, buffer(pvData, "a key value"), grbit)
     return 0
@@ -34,6 +48,12 @@ def JetMakeKey(sesid: JET_SESID, tableid: JET_TABLEID, pvData: Buffer | None, gr
 
 def JetSeek(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT) -> JET_ERR:
     """Go to an entry relative to the search key; JET_wrnSeekNotEqual, JET_wrnUniqueKey."""
+    cursor = short_call.begin(sesid, tableid)
+    if cursor is not None:
+        try:
+            return navigation.seek(cursor, grbit)
+        finally:
+            short_call.end(cursor)
     with cursor_call(sesid, tableid, Call.SEEK) as cursor:
         return navigation.seek(cursor, grbit)
 

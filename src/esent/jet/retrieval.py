@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 import warnings
 
 from esent.constants import codes
-from esent.engine import navigation, record_size, retrieve, update
-from esent.engine.cursor import Call, cursor_call
+from esent.engine import navigation, record_size, retrieve, short_call, update
+from esent.engine.cursor import Call, Cursor, cursor_call
 from esent.engine.enumerate import enumerate_columns
 from esent.errors import JetWarning, jet_error
 from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID
@@ -20,6 +25,7 @@ from esent.jet.structures_records import (
     JET_RETINFO,
     JET_RETRIEVECOLUMN,
 )
+from esent.records.access import MORE
 
 # Members of JET_RECSIZE3 and what they are made from; the older structures have the first ones.
 _SIZES = {
@@ -44,7 +50,7 @@ _SIZES = {
 def _shown(answer: retrieve.Answer) -> bytes | None:
     """The value; a reference in place of it comes with JET_wrnColumnReference."""
     if answer.status == codes.JET_wrnColumnReference:
-        warnings.warn(JetWarning(answer.status), stacklevel=3)
+        warnings.warn(JetWarning(answer.status), stacklevel=1 if cython.compiled else 3)  # compiled code has no frames
     return answer.data
 
 
@@ -52,6 +58,16 @@ def JetRetrieveColumn(
     sesid: JET_SESID, tableid: JET_TABLEID, columnid: JET_COLUMNID, grbit: JET_GRBIT = 0, pretinfo: JET_RETINFO | None = None
 ) -> bytes | None:
     """The value of a column, from `pretinfo.ibLongValue` on; None for NULL."""
+    if pretinfo is None and type(grbit) is int and grbit == 0:
+        plain = short_call.begin(sesid, tableid)
+        if plain is not None:
+            try:
+                value = retrieve.plain_value(plain, columnid)
+            finally:
+                short_call.end(plain)
+            if value is not MORE:
+                found: bytes | None = value
+                return found
     with cursor_call(sesid, tableid, Call.RETRIEVE) as cursor:
         if pretinfo is None:
             return _shown(retrieve.retrieve(cursor, columnid, grbit))
@@ -64,14 +80,42 @@ def JetRetrieveColumn(
         return _shown(answer)
 
 
+def _plain_ones(cursor: Cursor, elements: list[JET_RETRIEVECOLUMN]) -> int:
+    """Fill in the first elements, as far as they ask for plain values; how many these are."""
+    if type(elements) is not list or any(type(element) is not JET_RETRIEVECOLUMN for element in elements):
+        return 0
+    done = 0
+    for element in elements:
+        if element.grbit != 0 or element.itagSequence != 1 or element.ibLongValue != 0:
+            break
+        value = retrieve.plain_value(cursor, element.columnid)
+        if value is MORE:
+            break
+        element.pvData = value
+        element.err = codes.JET_wrnColumnNull if value is None else 0
+        element.columnidNextTagged = element.columnid
+        done += 1
+    return done
+
+
 def JetRetrieveColumns(sesid: JET_SESID, tableid: JET_TABLEID, pretrievecolumn: list[JET_RETRIEVECOLUMN]) -> JET_ERR:
     """Several values; every element gets its data, `err`, and which value of which column it is."""
+    done = 0
+    plain = short_call.begin(sesid, tableid)
+    if plain is not None:
+        try:
+            done = _plain_ones(plain, pretrievecolumn)
+        finally:
+            short_call.end(plain)
+        if done == len(pretrievecolumn):
+            return 0
     with cursor_call(sesid, tableid, Call.RETRIEVE) as cursor:
         for element in pretrievecolumn:
             if not isinstance(element, JET_RETRIEVECOLUMN):
                 raise jet_error(codes.JET_errInvalidParameter, f"{element!r} is not a JET_RETRIEVECOLUMN")
-        requests = ((each.columnid, each.grbit, each.itagSequence, each.ibLongValue) for each in pretrievecolumn)
-        for element, answer in zip(pretrievecolumn, retrieve.retrieve_several(cursor, requests), strict=True):
+        rest = pretrievecolumn[done:]
+        requests = ((each.columnid, each.grbit, each.itagSequence, each.ibLongValue) for each in rest)
+        for element, answer in zip(rest, retrieve.retrieve_several(cursor, requests), strict=True):
             element.pvData = answer.data
             element.err = answer.status or (codes.JET_wrnColumnNull if answer.data is None else 0)
             if element.itagSequence == 0 or retrieve.tells_instance(element.grbit):

@@ -19,9 +19,12 @@ try:
 except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
+from typing import Any
+
 from esent.constants import codes
 from esent.errors import JetError, jet_error
-from esent.records.decode import TAG_COMPRESSED, TAG_MULTIPLE, TAG_NULL, TAG_SEPARATED, TAG_TWO
+from esent.records.columns import FLAG_ENCRYPTED, FLAG_USER_DEFINED_DEFAULT, Column
+from esent.records.decode import TAG_COMPRESSED, TAG_ENCRYPTED, TAG_MULTIPLE, TAG_NULL, TAG_SEPARATED, TAG_TWO
 from esent.records.encode import Value
 
 ABSENT = 0  # the record does not reach so far, or has no entry: the default holds
@@ -33,12 +36,24 @@ WORD_SMALL_HEADER = 0x4000
 WORD_SMALL_NULL = 0x2000
 _SMALL_MASK = 0x1FFF
 _LARGE_MASK = 0x7FFF
+_SAYS_MORE = TAG_COMPRESSED | TAG_SEPARATED | TAG_MULTIPLE | TAG_TWO | TAG_ENCRYPTED
+
+
+class _More:
+    """What stands for a value that is more than some bytes of its record."""
+
+    def __repr__(self) -> str:
+        return "MORE"
+
+
+MORE = _More()
 
 
 def _broken(what: str) -> JetError:
     return jet_error(codes.JET_errDatabaseCorrupted, f"reading a record: {what}")
 
 
+@cython.ccall
 def check_record(data: bytes) -> None:
     """JET_errDatabaseCorrupted where the parts of a record do not fit into it."""
     size: cython.Py_ssize_t = len(data)
@@ -53,7 +68,8 @@ def check_record(data: bytes) -> None:
         raise _broken("its variable columns do not fit into it")
 
 
-def fixed_value(data: bytes, fid: int, start: int, size: int) -> tuple[int, bytes]:
+@cython.ccall
+def fixed_value(data: bytes, fid: cython.Py_ssize_t, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> tuple[int, bytes]:
     """(state, value) of the fixed column whose slot of `size` bytes begins at `start`."""
     check_record(data)
     last: cython.Py_ssize_t = data[0]
@@ -67,7 +83,8 @@ def fixed_value(data: bytes, fid: int, start: int, size: int) -> tuple[int, byte
     return PRESENT, data[start : start + size]
 
 
-def variable_value(data: bytes, fid: int) -> tuple[int, bytes]:
+@cython.ccall
+def variable_value(data: bytes, fid: cython.Py_ssize_t) -> tuple[int, bytes]:
     """(state, value) of a variable column."""
     check_record(data)
     count: cython.Py_ssize_t = data[1] - 127
@@ -86,7 +103,9 @@ def variable_value(data: bytes, fid: int) -> tuple[int, bytes]:
     return PRESENT, data[base + low : base + word]
 
 
-def tagged_start(data: bytes) -> int:
+@cython.ccall
+@cython.exceptval(-1)
+def tagged_start(data: bytes) -> cython.Py_ssize_t:
     """Where the tagged columns of a record begin; its length where it has none."""
     check_record(data)
     count: cython.Py_ssize_t = data[1] - 127
@@ -96,7 +115,9 @@ def tagged_start(data: bytes) -> int:
     return base + ((data[base - 2] | data[base - 1] << 8) & 0x7FFF)
 
 
-def tagged_count(data: bytes, start: int, small_page: bool) -> int:
+@cython.ccall
+@cython.exceptval(-1)
+def tagged_count(data: bytes, start: cython.Py_ssize_t, small_page: cython.bint) -> cython.Py_ssize_t:
     """How many entries the array of tagged columns at `start` has."""
     left: cython.Py_ssize_t = len(data) - start
     if left == 0:
@@ -108,7 +129,10 @@ def tagged_count(data: bytes, start: int, small_page: bool) -> int:
     return size // 4
 
 
-def tagged_entry(data: bytes, fid: int, derived: bool, small_page: bool) -> tuple[int, bytes] | None:
+@cython.ccall
+def tagged_entry(
+    data: bytes, fid: cython.Py_ssize_t, derived: cython.bint, small_page: cython.bint
+) -> tuple[int, bytes] | None:
     """The entry of a tagged column: flags and stored bytes, or None where the record has none."""
     start: cython.Py_ssize_t = tagged_start(data)
     count: cython.Py_ssize_t = tagged_count(data, start, small_page)
@@ -172,7 +196,8 @@ def tagged_entries(data: bytes, small_page: bool) -> list[tuple[int, int, bytes]
     return found
 
 
-def entry_is_null(flags: int, data: bytes, small_page: bool) -> bool:
+@cython.ccall
+def entry_is_null(flags: cython.int, data: bytes, small_page: cython.bint) -> bool:
     """True for an explicit NULL, which overrides a default."""
     if small_page:
         return bool(flags & WORD_SMALL_NULL)
@@ -217,3 +242,51 @@ def entry_values(flags: int, data: bytes, small_page: bool) -> list[Value]:
             raise _broken(f"value {number + 1} of several has no place")
         values.append(Value(body[low:high], bool(word & 0x8000), compressed and number == 0))
     return values
+
+
+@cython.cclass
+class ColumnPlace:
+    """Where the records of a table have one column, for reading its value often."""
+
+    _fid: int = cython.declare(cython.Py_ssize_t)
+    _start: int = cython.declare(cython.Py_ssize_t)
+    _size: int = cython.declare(cython.Py_ssize_t)
+    _kind: int = cython.declare(cython.int)
+    _derived: bool = cython.declare(cython.bint)
+    _small: bool = cython.declare(cython.bint)
+    _absent: Any
+
+    def __init__(self, column: Column, *, derived: bool, small_page: bool) -> None:
+        """`derived`: records mark the column with the derived bit."""
+        self._fid = column.fid
+        self._start = column.record_offset
+        self._size = column.max_size
+        self._derived = derived
+        self._small = small_page
+        self._kind = 0 if column.is_fixed else 1 if column.is_variable else 2
+        self._absent = MORE if column.flags & FLAG_USER_DEFINED_DEFAULT else column.default_value()
+        if column.flags & FLAG_ENCRYPTED:
+            self._kind = 3
+
+    def value(self, record: bytes) -> Any:
+        """The bytes of the (first) value, None for NULL, `MORE` where they are not simply a part of the record."""
+        state: int
+        if self._kind == 2:
+            entry = tagged_entry(record, self._fid, self._derived, self._small)
+            if entry is None:
+                return self._absent
+            flags, data = entry
+            if entry_is_null(flags, data, self._small):
+                return None
+            if self._small and not flags & WORD_SMALL_HEADER:
+                return data
+            return MORE if data[0] & _SAYS_MORE else data[1:]
+        if self._kind == 0:
+            state, data = fixed_value(record, self._fid, self._start, self._size)
+        elif self._kind == 1:
+            state, data = variable_value(record, self._fid)
+        else:
+            return MORE
+        if state == ABSENT:
+            return self._absent
+        return None if state == NULL else data

@@ -1,0 +1,48 @@
+"""The short way into a call that moves or reads: for the usual case, in which nothing stands against it.
+
+Such a call holds the lock of the instance from its begin to its end, so nobody can end the instance, the session or the cursor
+meanwhile, and there is nothing to register. Whoever gets None goes the long way (`cursor_call`), which knows every reason.
+"""
+
+from __future__ import annotations
+
+from esent.engine.cursor import Cursor
+from esent.engine.handles import SessionHandle, TableHandle
+from esent.engine.instance import State
+from esent.engine.session import Session
+
+_INITIALISED = State.INITIALISED
+
+
+def begin(sesid: object, tableid: object) -> Cursor | None:
+    """The cursor of a handle, with the lock of its instance taken (`end` lets go of it), or None."""
+    if type(sesid) is not SessionHandle or type(tableid) is not TableHandle:
+        return None
+    cursor = tableid.target
+    session = sesid.target
+    # cursors of other classes may refuse a call, or do something first
+    if type(cursor) is not Cursor or cursor.session is not session or type(session) is not Session:
+        return None
+    instance = session.instance
+    instance.lock.acquire()
+    try:
+        if (
+            instance.state is _INITIALISED
+            and not instance.service_stopped
+            and instance.unavailable is None
+            and sesid.target is session
+            and tableid.target is cursor
+            and session.at_hand()
+            and cursor.view.current
+        ):
+            return cursor
+    except BaseException:
+        instance.lock.release()
+        raise
+    instance.lock.release()
+    return None
+
+
+def end(cursor: Cursor) -> None:
+    """The call is over."""
+    cursor.session.instance.lock.release()
