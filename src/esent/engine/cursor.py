@@ -71,6 +71,8 @@ class Cursor:
         make_long_values: Callable[[Cursor], None] | None = None,
     ) -> None:
         self.session = session
+        self.instance = session.instance
+        self.lock = session.instance.lock
         self.database = database
         self.grbit = grbit
         self.versioned = versioned

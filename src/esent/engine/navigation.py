@@ -6,6 +6,11 @@ end in both trees after a move, at the place of the key in both after a seek for
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from collections.abc import Sequence
 
 from esent.catalog.objects import Index
@@ -24,6 +29,8 @@ EQ, LT, LE, GE, GT = (
     grbits.JET_bitSeekGT,
 )
 _ALL = EQ | LT | LE | GE | GT
+_CHECK_UNIQUENESS, _SET_RANGE = grbits.JET_bitCheckUniqueness, grbits.JET_bitSetIndexRange
+_KEY_NE, _NORMALISED = grbits.JET_bitMoveKeyNE, grbits.JET_bitNormalizedKey
 _INT_MOST = 0x7FFFFFFF
 _FIRST = -(2**31)  # JET_MoveFirst, as a signed number
 
@@ -34,8 +41,11 @@ def _int(value: object, what: str) -> int:
     return int(value)
 
 
+@cython.ccall
 def grbit_of(value: object) -> int:
     """An option parameter. JET_errInvalidGrbit for what is no number."""
+    if type(value) is int and 0 <= value <= 0xFFFFFFFF:
+        return value
     if not isinstance(value, int):
         raise jet_error(codes.JET_errInvalidGrbit, f"options are given as {value!r}")
     return int(value) & 0xFFFFFFFF
@@ -46,7 +56,7 @@ def grbit_of(value: object) -> int:
 
 def move(cursor: Cursor, rows: object, grbit: object = 0) -> None:
     """JetMove. JET_errNoCurrentRecord beyond the end, JET_errRecordDeleted from staying on a record that is gone."""
-    count = _int(rows, "the number of rows")
+    count = rows if type(rows) is int else _int(rows, "the number of rows")
     options = grbit_of(grbit)
     if count > _INT_MOST:
         count -= 2**32
@@ -54,13 +64,15 @@ def move(cursor: Cursor, rows: object, grbit: object = 0) -> None:
         raise jet_error(codes.JET_errInvalidParameter, f"a move by {count} rows")
     if count != _FIRST:
         cursor.admit_move(count)
-    cursor.cancel_update()
+    if cursor.update is not None:
+        cursor.cancel_update()
     with cursor.session.instance.lock:
-        _move(cursor, count, other_key=bool(options & grbits.JET_bitMoveKeyNE), filtered=cursor.filter is not None)
+        _move(cursor, count, bool(options & _KEY_NE), cursor.filter is not None)
 
 
-def _move(cursor: Cursor, count: int, *, other_key: bool = False, filtered: bool = False) -> None:
-    place = cursor.current
+@cython.cfunc
+def _move(cursor: Cursor, count: cython.longlong, other_key: cython.bint, filtered: cython.bint) -> None:
+    place = cursor.primary if cursor.secondary is None else cursor.secondary
     if filtered and other_key:
         raise jet_error(codes.JET_errFilteredMoveNotSupported, "moving to another key with a filter set")
     try:
@@ -81,9 +93,9 @@ def _move(cursor: Cursor, count: int, *, other_key: bool = False, filtered: bool
         else:
             for _ in range(abs(count)):
                 if count > 0:
-                    place.next(other_key=other_key)
+                    place.next(other_key)
                 else:
-                    place.previous(other_key=other_key)
+                    place.previous(other_key)
                 if filtered:
                     _skip(cursor, forward=count > 0)
         _follow(cursor)
@@ -105,10 +117,12 @@ def _skip(cursor: Cursor, *, forward: bool) -> None:
         _follow(cursor)
 
 
+@cython.cfunc
 def _follow(cursor: Cursor) -> None:
     """Take the primary position to the record of the current index entry."""
-    if cursor.secondary is not None:
-        cursor.primary.goto(cursor.secondary.place.data)
+    secondary = cursor.secondary
+    if secondary is not None:
+        cursor.primary.goto(secondary.place.data)
 
 
 # ---- keys -------------------------------------------------------------------------------------------------------------
@@ -117,17 +131,18 @@ def _follow(cursor: Cursor) -> None:
 def make_key(cursor: Cursor, data: bytes | None, grbit: object) -> None:
     """JetMakeKey: one more segment of the search key of the current index."""
     options = grbit_of(grbit)
-    index = cursor.index or cursor.view.primary
-    search = cursor.current.search
-    if not search.made:
+    view = cursor.view
+    index = cursor.index or view.primary
+    search = cursor.primary.search if cursor.secondary is None else cursor.secondary.search
+    if not search.data:
         cursor.primary.search.reset()  # all positions of a cursor have one buffer for their keys
     value = data or b""
-    if options & grbits.JET_bitNormalizedKey:
-        search.set_normalised(value, KEY_MOST_DEFAULT if index is None else cursor.view.definition(index).key_most)
+    if options & _NORMALISED:
+        search.set_normalised(value, KEY_MOST_DEFAULT if index is None else view.definition(index).key_most)
         return
     if index is None:
         raise jet_error(codes.JET_errNoCurrentIndex, f"table {cursor.table.name} has no primary index to make a key for")
-    search.add(cursor.view.definition(index), cursor.view.columns, value, options)
+    search.add(view.definition(index), view.columns, value, options)
 
 
 def retrieve_key(cursor: Cursor, grbit: object = 0) -> bytes:
@@ -148,10 +163,11 @@ def seek(cursor: Cursor, grbit: object) -> int:
     kind = options & _ALL
     if not kind:
         raise jet_error(codes.JET_errInvalidParameter, f"seeking with grbit {options:#x}: neither less, equal nor greater")
-    place = cursor.current
+    place = cursor.primary if cursor.secondary is None else cursor.secondary
     if not place.search.prepared:
         raise jet_error(codes.JET_errKeyNotMade, "seeking without a key")
-    cursor.cancel_update()
+    if cursor.update is not None:
+        cursor.cancel_update()
     cursor.reset_range()
     try:
         with cursor.session.instance.lock:
@@ -160,6 +176,7 @@ def seek(cursor: Cursor, grbit: object) -> int:
         place.search.reset()
 
 
+@cython.cfunc
 def _seek(cursor: Cursor, place: TreePosition, kind: int, options: int) -> int:
     key = place.search.data
     if kind == EQ:
@@ -181,7 +198,7 @@ def _seek(cursor: Cursor, place: TreePosition, kind: int, options: int) -> int:
             if found is Found.GREATER:
                 _follow(cursor)
                 return codes.JET_wrnSeekNotEqual if kind == GE else 0
-            _move(cursor, 1, other_key=found is Found.EQUAL)
+            _move(cursor, 1, found is Found.EQUAL, False)
             return 0
         if kind in (LE, LT):
             if found is Found.EQUAL and kind == LE:
@@ -190,7 +207,7 @@ def _seek(cursor: Cursor, place: TreePosition, kind: int, options: int) -> int:
             if found is Found.LESS:
                 _follow(cursor)
                 return codes.JET_wrnSeekNotEqual if kind == LE else 0
-            _move(cursor, -1, other_key=found is Found.EQUAL)
+            _move(cursor, -1, found is Found.EQUAL, False)
             return 0
     except JetError as problem:
         if problem.code == codes.JET_errNoCurrentRecord:
@@ -210,11 +227,12 @@ def _seeks_behind(cursor: Cursor, place: TreePosition) -> bool:
     )
 
 
+@cython.cfunc
 def _seek_equal_found(cursor: Cursor, place: TreePosition, options: int) -> int:
     _follow(cursor)
-    if options & grbits.JET_bitCheckUniqueness and (place.tree.unique or place.is_only_with_key()):
+    if options & _CHECK_UNIQUENESS and (place.tree.unique or place.is_only_with_key()):
         return codes.JET_wrnUniqueKey
-    if options & grbits.JET_bitSetIndexRange:
+    if options & _SET_RANGE:
         _set_range(cursor, place, grbits.JET_bitRangeInclusive | grbits.JET_bitRangeUpperLimit)
     return 0
 

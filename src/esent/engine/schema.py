@@ -254,7 +254,9 @@ class SessionTable(Table):
 
     @property
     def stamp(self) -> object:
-        self.follow()
+        live = self.live
+        if live.epoch != self._epoch or live.pending:
+            self.follow()
         return self._number
 
     def follow(self) -> None:

@@ -17,6 +17,9 @@ from esent.errors import jet_error
 from esent.records.columns import INHERENT_SIZE, Coltyp, Column
 from esent.records.keys import KEY_MOST_DEFAULT, KeyDefinition, Segment, normalise
 
+_NEW_KEY, _ZERO_LENGTH = grbits.JET_bitNewKey, grbits.JET_bitKeyDataZeroLength
+_OVERRIDE = grbits.JET_bitKeyOverridePrimaryIndexPlaceholder
+_SUBSTRING, _STRING = grbits.JET_bitSubStrLimit, grbits.JET_bitStrLimit
 FULL_START = grbits.JET_bitFullColumnStartLimit
 FULL_END = grbits.JET_bitFullColumnEndLimit
 PARTIAL_START = grbits.JET_bitPartialColumnStartLimit
@@ -26,6 +29,7 @@ LIMITS = FULL_START | FULL_END | PARTIAL_START | PARTIAL_END
 _TEXT = (Coltyp.TEXT, Coltyp.LONG_TEXT)
 _BINARY = (Coltyp.BINARY, Coltyp.LONG_BINARY)
 _UNICODE = 1200
+_BIT = int(Coltyp.BIT)
 _SENTINEL = b"\xff"
 
 
@@ -71,7 +75,7 @@ class SearchKey:
 
         JET_errKeyIsMade, JET_errKeyNotMade, JET_errInvalidBufferSize, JET_errInvalidGrbit, JET_errIndexTuplesKeyTooSmall.
         """
-        if grbit & grbits.JET_bitNewKey:
+        if grbit & _NEW_KEY:
             self.reset()
             self.data = b""
             self.columns = 0
@@ -80,14 +84,14 @@ class SearchKey:
         elif not self.prepared:
             raise jet_error(codes.JET_errKeyNotMade, "adding to a key that was not begun")
         segments = definition.segments
-        if not self.prepared and segments[0].placeholder and not grbit & grbits.JET_bitKeyOverridePrimaryIndexPlaceholder:
+        if not self.prepared and segments[0].placeholder and not grbit & _OVERRIDE:
             self.data, _ = normalise(definition, segments[0], None, definition.key_most)
             self.columns = 1
         if self.columns >= len(segments):
             raise jet_error(codes.JET_errKeyIsMade, f"the key has all {len(segments)} segments")
         segment = segments[self.columns]
         source = data[:KEY_MOST_DEFAULT] if definition.key_most == KEY_MOST_DEFAULT else data
-        if segment.coltyp == Coltyp.BIT and source:
+        if segment.coltyp == _BIT and source:
             source = b"\xff" if source[0] else b"\0"
         inherent = INHERENT_SIZE.get(segment.coltyp)
         if inherent is not None and not segment.fixed:
@@ -100,9 +104,10 @@ class SearchKey:
         self.columns += 1
         self.prepared = True
 
+    @cython.cfunc
     def _append(self, definition: KeyDefinition, segment: Segment, source: bytes, limit: int, grbit: int) -> None:
         avail = definition.key_most - len(self.data)
-        zero_length = bool(grbit & grbits.JET_bitKeyDataZeroLength)
+        zero_length = bool(grbit & _ZERO_LENGTH)
         first_of_tuples = self.columns == 0 and definition.tuples is not None
         value: bytes | None = source
         if not source:
@@ -122,23 +127,24 @@ class SearchKey:
         self.too_big |= cut
         room = avail + 1  # for the byte beyond the maximum that only limits have
         if limit in (FULL_START, FULL_END):
-            part = _full_limit(part, room, end=limit == FULL_END)
+            part = _full_limit(part, room, limit == FULL_END)
             self.is_limit = True
         elif limit:
             if segment.coltyp in _TEXT:
-                part = _partial_text(part, room, segment, end=limit == PARTIAL_END)
+                part = _partial_text(part, room, segment, limit == PARTIAL_END)
             else:
-                part = _partial_binary(part, room, _binary_end(definition, segment, value, part), end=limit == PARTIAL_END)
+                part = _partial_binary(part, room, _binary_end(definition, segment, value, part), limit == PARTIAL_END)
             self.is_limit = True
-        elif grbit & grbits.JET_bitSubStrLimit and segment.coltyp in _TEXT:
-            part = _partial_text(part, room, segment, end=True)
+        elif grbit & _SUBSTRING and segment.coltyp in _TEXT:
+            part = _partial_text(part, room, segment, True)
             self.is_limit = True
-        elif grbit & grbits.JET_bitStrLimit:
-            part = _partial_binary(part, room, _binary_end(definition, segment, value, part), end=True)
+        elif grbit & _STRING:
+            part = _partial_binary(part, room, _binary_end(definition, segment, value, part), True)
             self.is_limit = True
         self.data += part
 
 
+@cython.cfunc
 def _fixed_source(column: Column, data: bytes, source: bytes) -> bytes:
     """The value of a fixed column: short text is filled up with spaces, any other wrong size refused."""
     if not data or len(data) == column.max_size:
@@ -150,23 +156,28 @@ def _fixed_source(column: Column, data: bytes, source: bytes) -> bytes:
     raise jet_error(codes.JET_errInvalidBufferSize, f"a key value of {len(data)} bytes for column {column.name}")
 
 
+@cython.cfunc
 def _checked_limit(segment: Segment, grbit: int) -> int:
     limit = grbit & LIMITS
+    if limit == 0:
+        return 0
     if limit in (PARTIAL_START, PARTIAL_END):
         if segment.coltyp not in _TEXT and (segment.fixed or segment.coltyp not in _BINARY):
             raise jet_error(codes.JET_errInvalidGrbit, "a partial limit on a column without a part to leave out")
-    elif limit not in (0, FULL_START, FULL_END):
+    elif limit not in (FULL_START, FULL_END):
         raise jet_error(codes.JET_errInvalidGrbit, f"more than one limit in grbit {grbit:#x}")
     return limit
 
 
-def _full_limit(part: bytes, room: int, *, end: bool) -> bytes:
+@cython.cfunc
+def _full_limit(part: bytes, room: int, end: cython.bint) -> bytes:
     return part + _SENTINEL * (room - len(part)) if end else part
 
 
-def _partial_text(part: bytes, room: int, segment: Segment, *, end: bool) -> bytes:
+@cython.cfunc
+def _partial_text(part: bytes, room: int, segment: Segment, end: cython.bint) -> bytes:
     if len(part) < 2:
-        return _full_limit(part, room, end=end)
+        return _full_limit(part, room, end)
     if segment.code_page == _UNICODE:
         place = part.find(b"\xfe" if segment.descending else b"\x01", 1)
         place = min(place if place >= 0 else len(part), room - 1)
@@ -177,6 +188,7 @@ def _partial_text(part: bytes, room: int, segment: Segment, *, end: bool) -> byt
     return part[:place] + _SENTINEL * (room - place) if end else part[:place]
 
 
+@cython.cfunc
 def _binary_end(definition: KeyDefinition, segment: Segment, value: bytes | None, part: bytes) -> int:
     """Where the real bytes of a variable binary value end in its segment; 0 where the segment does not hold them all."""
     if segment.fixed or segment.coltyp not in _BINARY or not value:
@@ -192,7 +204,8 @@ def _binary_end(definition: KeyDefinition, segment: Segment, value: bytes | None
     return place if groups == whole and place < len(part) else 0
 
 
-def _partial_binary(part: bytes, room: int, place: int, *, end: bool) -> bytes:
+@cython.cfunc
+def _partial_binary(part: bytes, room: int, place: int, end: cython.bint) -> bytes:
     if place == 0:
-        return _full_limit(part, room, end=end)
+        return _full_limit(part, room, end)
     return part[:place] + _SENTINEL * (len(part) + 1 - place) if end else part[:place]

@@ -23,8 +23,8 @@ def begin(sesid: object, tableid: object) -> Cursor | None:
     # cursors of other classes may refuse a call, or do something first
     if type(cursor) is not Cursor or cursor.session is not session or type(session) is not Session:
         return None
-    instance = session.instance
-    instance.lock.acquire()
+    instance = cursor.instance
+    cursor.lock.acquire()
     try:
         if (
             instance.state is _INITIALISED
@@ -33,16 +33,17 @@ def begin(sesid: object, tableid: object) -> Cursor | None:
             and sesid.target is session
             and tableid.target is cursor
             and session.at_hand()
-            and cursor.view.current
         ):
-            return cursor
+            view = cursor.view
+            if view.stamp == view.table.stamp:  # nothing has been added to the table, nor taken away
+                return cursor
     except BaseException:
-        instance.lock.release()
+        cursor.lock.release()
         raise
-    instance.lock.release()
+    cursor.lock.release()
     return None
 
 
 def end(cursor: Cursor) -> None:
     """The call is over."""
-    cursor.session.instance.lock.release()
+    cursor.lock.release()

@@ -153,7 +153,7 @@ class TreePosition:
         self._last_key = self.place.bookmark_key or self._last_key
         return 0
 
-    def next(self, *, other_key: bool = False) -> None:
+    def next(self, other_key: bool = False) -> None:
         """To the next node, or the next with another key. JET_errNoCurrentRecord at the end of the tree or range."""
         self._leave()
         if self.where is _AFTER_LAST:
@@ -173,7 +173,7 @@ class TreePosition:
         if self.range is not None and self.range.upper:
             self.check_range()
 
-    def previous(self, *, other_key: bool = False) -> None:
+    def previous(self, other_key: bool = False) -> None:
         """To the node before, as `next`."""
         self._leave()
         if self.where is _BEFORE_FIRST:

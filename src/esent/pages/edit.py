@@ -359,7 +359,10 @@ class MutablePage:
 
     @property
     def line_count(self) -> int:
-        return max(0, self.tag_count - self.first_tag)
+        state: cython.int = _get16(self.data, 34)
+        first: cython.int = (state >> 12) & 7
+        count: cython.int = (state & 0xFFF) - (first if first else 1)
+        return count if count > 0 else 0
 
     @property
     def is_root(self) -> bool:
@@ -453,12 +456,16 @@ class MutablePage:
         self._find(line)
         return _fetch(self.data, self._cut, self._end)
 
-    def child(self, line: int) -> int:
+    def child(self, line: cython.Py_ssize_t) -> int:
         """The page number an internal node points to."""
+        return self._child(line)
+
+    @cython.cfunc
+    def _child(self, line: cython.Py_ssize_t) -> cython.longlong:
         self._find(line)
         if self._end - self._cut != 4:
             raise self._damaged(f"the pointer of line {line} has {self._end - self._cut} bytes", self._cut)
-        return int.from_bytes(self.data[self._cut : self._end], "little")
+        return _get32(self.data, self._cut)
 
     def set_child(self, line: int, pgno: int) -> None:
         """Redirect the pointer of an internal node."""
@@ -847,10 +854,14 @@ class MutablePage:
                     exact = order == 0
         return low, bool(exact)
 
-    @cython.boundscheck(False)
-    @cython.wraparound(False)
     def seek_child(self, bookmark: bytes) -> int:
         """Line of the child in whose subtree `bookmark` (key, and data in a non-unique tree) belongs."""
+        return self._seek_child(bookmark)
+
+    @cython.cfunc
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _seek_child(self, bookmark: bytes) -> cython.Py_ssize_t:
         image: bytearray = self.data
         header: cython.Py_ssize_t = self._header
         end: cython.Py_ssize_t = self.page_size
@@ -905,7 +916,7 @@ class MutablePage:
             return -1
         if image[36] & PAGE_LEAF:
             return 0
-        child: cython.longlong = self.child(self.seek_child(bookmark))
+        child: cython.longlong = self._child(self._seek_child(bookmark))
         if child == 0:
             raise self._damaged("an internal page points to page 0", self._cut)
         return child

@@ -68,6 +68,7 @@ _GUID_SIZE = 16
 _GUID_ORDER = (10, 11, 12, 13, 14, 15, 8, 9, 6, 7, 4, 5, 0, 1, 2, 3)
 _DOT_NET_ORDER = (3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15)
 _COMPLEMENT = bytes(255 - value for value in range(256))
+_SIGN_CHANGED = [bytes((value ^ 0x80,)) for value in range(256)]
 _UPPER = bytes(value - 32 if 97 <= value <= 122 else value for value in range(256))
 
 SortKey = Callable[[bytes], bytes]
@@ -157,9 +158,8 @@ def _inherent(coltyp: int, value: bytes, dot_net_guid: bool) -> bytes | None:
     """The bytes behind the prefix of a type of inherent size; None for the other types."""
     size = _SIGNED.get(coltyp)
     if size is not None:
-        turned = value[::-1]
         _expect(coltyp, value, size)
-        return bytes((turned[0] ^ 0x80,)) + turned[1:]
+        return _SIGN_CHANGED[value[size - 1]] + value[-2::-1]
     size = _UNSIGNED.get(coltyp)
     if size is not None:
         _expect(coltyp, value, size)

@@ -9,6 +9,13 @@ changed since, the place is looked up again by the bookmark.
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
+from collections.abc import Callable
+
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.pages.cache import CachedPage
@@ -36,12 +43,18 @@ _ABOVE = b"\xff" * 64  # behind a key: above every bookmark that begins with it,
 _SPLITS = 64  # one operation needs a few at the most
 
 
+@cython.cclass
 class Position:
     """A node and where it was: `flags` as of `pages.edit` (deleted 2)."""
 
-    __slots__ = ("data", "dbtime", "flags", "key", "line", "page")
+    page: CachedPage = cython.declare(object, visibility="readonly")
+    line: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    dbtime: int = cython.declare(cython.longlong, visibility="readonly")
+    flags: int = cython.declare(cython.int, visibility="readonly")
+    key: bytes = cython.declare(bytes, visibility="readonly")
+    data: bytes = cython.declare(bytes, visibility="readonly")
 
-    def __init__(self, page: CachedPage, line: int) -> None:
+    def __init__(self, page: CachedPage, line: cython.Py_ssize_t) -> None:
         self.page = page
         self.line = line
         self.dbtime = page.dbtime
@@ -52,8 +65,22 @@ class Position:
         return bool(self.flags & NODE_DELETED)
 
 
+@cython.cclass
 class WritableTree:
     """One tree of a store. `density`: how full a page may get while nodes are added behind the last, in percent."""
+
+    store: NodeStore = cython.declare(object, visibility="readonly")
+    objid: int = cython.declare(cython.longlong, visibility="readonly")
+    root: int = cython.declare(cython.longlong, visibility="readonly")
+    unique: bool = cython.declare(cython.bint, visibility="readonly")
+    density: int = cython.declare(cython.int, visibility="readonly")
+    name: TreeName = cython.declare(object, visibility="readonly")
+    _get: Callable[[int], CachedPage] = cython.declare(object)
+    _objid_bytes: bytes = cython.declare(bytes)
+    # the leaf found last, as it was then, and for what
+    _near: CachedPage | None = cython.declare(object)
+    _near_dbtime: int = cython.declare(cython.longlong)
+    _near_bookmark: bytes = cython.declare(bytes)
 
     def __init__(
         self,
@@ -72,7 +99,8 @@ class WritableTree:
         self.density = density
         self.name = name or TreeName(objid, root, unique)
         self._objid_bytes = objid.to_bytes(4, "little")
-        self._near: CachedPage | None = None  # the leaf found last, as it was then, and for what
+        self._get = store.get
+        self._near = None
         self._near_dbtime = 0
         self._near_bookmark = b""
 
@@ -82,24 +110,26 @@ class WritableTree:
         return jet_error(code, f"tree {self.objid} at page {self.root}: {what}", page=page.pgno)
 
     def _root(self) -> CachedPage:
-        page = self.store.get(self.root)
+        page = self._get(self.root)
         if page.data[24:28] != self._objid_bytes or not page.data[36] & PAGE_ROOT:
             raise self._wrong(page, "not its root page", codes.JET_errCatalogCorrupted)
         return page
 
+    @cython.cfunc
     def _leaf(self, bookmark: bytes) -> CachedPage:
         """The leaf where a bookmark belongs."""
         near = self._near
         # As long as a leaf is as it was, it is the place for what was found in it. The last one takes all that is above.
         if (
             near is not None
+            and (bookmark == self._near_bookmark or not near.next)
             and near.dbtime == self._near_dbtime
             and self.store.holds(near)
-            and (bookmark == self._near_bookmark or (not near.next and self._is_above(bookmark, near)))
+            and (bookmark == self._near_bookmark or self._is_above(bookmark, near))
         ):
             self._near_bookmark = bookmark
             return near
-        get = self.store.get
+        get = self._get
         parent = page = get(self.root)
         if not page.data[36] & PAGE_ROOT:
             raise self._wrong(page, "not its root page", codes.JET_errCatalogCorrupted)
@@ -115,7 +145,8 @@ class WritableTree:
         self._near, self._near_dbtime, self._near_bookmark = page, page.dbtime, bookmark
         return page
 
-    def _is_above(self, bookmark: bytes, page: CachedPage) -> bool:
+    @cython.cfunc
+    def _is_above(self, bookmark: bytes, page: CachedPage) -> cython.bint:
         """Whether a bookmark is above the last one of a leaf."""
         last = page.line_count - 1
         if last < 0:
@@ -130,7 +161,7 @@ class WritableTree:
         while not page.is_leaf:
             line = page.seek_child(bookmark)
             path.append((page, line))
-            page = self.store.get(page.child(line))
+            page = self._get(page.child(line))
             if page.objid != self.objid or len(path) > MAX_DEPTH:
                 raise self._wrong(path[-1][0], f"page {page.pgno} is not a child of its parent")
         path.append((page, 0))
@@ -140,17 +171,18 @@ class WritableTree:
         page = self._root()
         depth = 0
         while not page.is_leaf:
-            page = self.store.get(page.child(page.line_count - 1 if last else 0))
+            page = self._get(page.child(page.line_count - 1 if last else 0))
             depth += 1
             if page.objid != self.objid or depth > MAX_DEPTH:
                 raise self._wrong(page, "not a child of its parent")
         return page
 
+    @cython.cfunc
     def _bookmark(self, key: bytes, data: bytes) -> bytes:
         return key if self.unique else key + data
 
     def _sibling(self, page: CachedPage, pgno: int, *, forward: bool) -> CachedPage:
-        sibling = self.store.get(pgno)
+        sibling = self._get(pgno)
         back = sibling.previous if forward else sibling.next
         if back != page.pgno or sibling.objid != self.objid or not sibling.is_leaf:
             raise self._wrong(page, f"the link to page {pgno} does not agree with that page", codes.JET_errBadPageLink)
@@ -205,8 +237,10 @@ class WritableTree:
     def next(self, node: Node) -> Position | None:
         """The node behind, whether or not this one is still there."""
         self.store.trim()
-        if isinstance(node, Position) and self.store.holds(node.page) and node.page.dbtime == node.dbtime:
-            return self._forward(node.page, node.line + 1)
+        if isinstance(node, Position):
+            here: Position = node
+            if self.store.holds(here.page) and here.page.dbtime == here.dbtime:
+                return self._forward(here.page, here.line + 1)
         found = self._at_least(node.key, b"" if self.unique else node.data)
         if found is not None and found.key == node.key and (self.unique or found.data == node.data):
             return self._forward(found.page, found.line + 1)
@@ -215,15 +249,19 @@ class WritableTree:
     def previous(self, node: Node) -> Position | None:
         """The node before, whether or not this one is still there."""
         self.store.trim()
-        if isinstance(node, Position) and self.store.holds(node.page) and node.page.dbtime == node.dbtime:
-            return self._backward(node.page, node.line - 1)
+        if isinstance(node, Position):
+            here: Position = node
+            if self.store.holds(here.page) and here.page.dbtime == here.dbtime:
+                return self._backward(here.page, here.line - 1)
         return self.seek_lt(node.key, b"" if self.unique else node.data)
 
+    @cython.cfunc
     def _at_least(self, key: bytes, data: bytes) -> Position | None:
         page = self._leaf(self._bookmark(key, data))
         return self._forward(page, page.seek(key, None if self.unique else data)[0])
 
-    def _forward(self, page: CachedPage, line: int) -> Position | None:
+    @cython.cfunc
+    def _forward(self, page: CachedPage, line: cython.Py_ssize_t) -> Position | None:
         while line >= page.line_count:
             pgno = page.next
             if not pgno:
@@ -232,7 +270,8 @@ class WritableTree:
             line = 0
         return Position(page, line)
 
-    def _backward(self, page: CachedPage, line: int) -> Position | None:
+    @cython.cfunc
+    def _backward(self, page: CachedPage, line: cython.Py_ssize_t) -> Position | None:
         while line < 0:
             pgno = page.previous
             if not pgno:
@@ -269,7 +308,7 @@ class WritableTree:
             part = min(part * count - line, 1.0)
             if page.is_leaf:
                 return Position(page, line)
-            page = self.store.get(page.child(line))
+            page = self._get(page.child(line))
             depth += 1
             if page.objid != self.objid or depth > MAX_DEPTH:
                 raise self._wrong(page, "not a child of its parent")
