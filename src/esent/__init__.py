@@ -6,11 +6,10 @@ Names are loaded when they are first used, so that `import esent` costs nothing 
 
 from __future__ import annotations
 
-import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from esent import errors, version
+from esent import errors
 from esent.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from esent.api.database import Database as Database
     from esent.api.database import Key as Key
     from esent.api.database import Transaction as Transaction
-    from esent.api.database import open as open
     from esent.api.instance import Instance as Instance
     from esent.api.mapping import PersistentDict as PersistentDict
+    from esent.api.opening import open as open
     from esent.api.reading import ReadOnlyDatabase as ReadOnlyDatabase
     from esent.api.recover import recover as recover
     from esent.api.restore import restore as restore
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from esent.tools.verify import verify_database
 
     verify = verify_database
+    __version__: str
 
 _COLUMN_TYPES = (
     "Binary", "Bool", "ColumnType", "Currency", "DateTime", "Float32", "Float64", "Guid", "Int16", "Int32", "Int64",
@@ -51,18 +51,15 @@ _HOMES = {
     "Rows": ("esent.api.table", "Rows"),
     "Table": ("esent.api.table", "Table"),
     "Transaction": ("esent.api.database", "Transaction"),
-    "open": ("esent.api.database", "open"),
+    "open": ("esent.api.opening", "open"),
     "recover": ("esent.api.recover", "recover"),
     "restore": ("esent.api.restore", "restore"),
     "dump": ("esent.tools.dump", "dump"),
     "verify": ("esent.tools.verify", "verify_database"),
+    "__version__": ("esent.version", "VERSION"),
 }
 
-# events of the engine are for whoever asks for them
-logging.getLogger("esent").addHandler(logging.NullHandler())
-
-__version__ = version.VERSION
-__all__ = ["JetError", "JetWarning", "__version__"]  # noqa: F405
+__all__ = ["JetError", "JetWarning"]  # noqa: F405
 __all__ += [*_HOMES, *errors.LEAVES, *sorted({category.__name__ for category in errors.CATEGORIES.values()})]
 
 

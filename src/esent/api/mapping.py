@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from esent.api.columns import LongBinary
 from esent.api.database import Database, Key, Transaction
-from esent.api.database import open as open_database
+from esent.api.opening import open as open_database
 from esent.api.table import Rows
 from esent.constants import codes
 from esent.errors import JetError

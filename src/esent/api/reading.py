@@ -6,21 +6,18 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from esent.api.reading_table import ReadOnlyTable
 from esent.catalog.objects import Table
 from esent.catalog.schema import Catalog
-from esent.constants import codes, grbits
-from esent.errors import JetError, jet_error
-from esent.log.files import detect_bases, detect_extension, find_name, list_generations, log_name
-from esent.log.header import HEADER_SIZE, LogHeader
 from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import FILES, FileSystem
-from esent.pages.header import DatabaseHeader, DatabaseState
-from esent.pages.overlay import OverlayFileSystem
-from esent.recovery.options import RecoveryOptions, RecoveryResult
-from esent.recovery.soft import soft_recover
-from esent.tools.dump import dump
+from esent.pages.header import DatabaseState
+
+if TYPE_CHECKING:
+    from esent.pages.overlay import OverlayFileSystem
+    from esent.recovery.options import RecoveryResult
 
 PathLike = str | os.PathLike[str]
 
@@ -40,28 +37,16 @@ class ReadOnlyDatabase:
         self.path = Path(path).absolute()
         self.replayed: RecoveryResult | None = None
         self._overlay: OverlayFileSystem | None = None
-        with DatabaseFile(self.path, files=files) as database:
-            header = database.header
+        self.source = DatabaseFile(self.path, files=files)
+        header = self.source.header
         if header.dbstate == DatabaseState.DIRTY_SHUTDOWN:
-            logs = Path(log_directory).absolute() if log_directory else self.path.parent
-            self._overlay = OverlayFileSystem(files)
-            try:
-                self.replayed = self._replay(header, logs, self._overlay)
-            except BaseException:
-                self._overlay.close()
-                raise
-        self.source = DatabaseFile(self.path, files=self._overlay or files)
-        self._catalog: Catalog | None = None
+            from esent.api.replay import replay  # recovery is a large part of this package, and rarely needed
 
-    def _replay(self, header: DatabaseHeader, logs: Path, overlay: OverlayFileSystem) -> RecoveryResult:
-        base = _stream_of(header, logs, overlay)
-        if base is None:
-            what = "the database was not closed well, and its logs are not there"
-            raise jet_error(codes.JET_errDatabaseDirtyShutdown, what, file=self.path)
-        options = RecoveryOptions(log_path=logs, base=base, files=overlay, alternate_path=self.path.parent)
-        # only this database is wanted; others of the stream may be anywhere
-        options.grbit = grbits.JET_bitReplayIgnoreMissingDB
-        return soft_recover(options)
+            self.source.close()
+            logs = Path(log_directory).absolute() if log_directory else self.path.parent
+            self._overlay, self.replayed = replay(self.path, header, logs, files)
+            self.source = DatabaseFile(self.path, files=self._overlay)
+        self._catalog: Catalog | None = None
 
     def __enter__(self) -> ReadOnlyDatabase:
         return self
@@ -101,22 +86,6 @@ class ReadOnlyDatabase:
 
     def dump(self, tables: Iterable[str] | None = None, *, system: bool = False, entries: bool = False) -> Iterator[str]:
         """Every row of every table as JSON lines (`esent.tools.dump`)."""
+        from esent.tools.dump import dump
+
         return dump(self.source, tables, system=system, entries=entries)
-
-
-def _stream_of(header: DatabaseHeader, logs: Path, files: FileSystem) -> str | None:
-    """The base name of the stream in `logs` that the database belongs to."""
-    for base in detect_bases(files.names(logs)):
-        extension = detect_extension(logs, base, files) or ".log"
-        current = find_name(logs, log_name(base, extension=extension), files)
-        paths = [*list_generations(logs, base, files, extension=extension).values(), *([current] if current else [])]
-        for path in paths:
-            try:
-                with files.open(path) as file:
-                    signature = LogHeader.parse(file.read(0, HEADER_SIZE), path).signature
-            except JetError:
-                continue  # another log of the stream may be readable; recovery tells what is wrong with this one
-            if signature == header.sign_log:
-                return base
-            break
-    return None

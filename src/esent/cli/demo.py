@@ -14,7 +14,7 @@ import click
 from esent import jet
 from esent.api.columns import DateTime, Int64, LongText, Text
 from esent.api.database import Database
-from esent.api.database import open as open_database
+from esent.api.opening import open as open_database
 from esent.api.progress import human_size
 from esent.api.progress import progress as show_progress
 from esent.api.restore import restore

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 TEMPORARY_DATABASE = "tmp.edb"
 SEGMENT_SIZE = 4096
 events = logging.getLogger("esent.engine")
+logging.getLogger("esent").addHandler(logging.NullHandler())  # events are for whoever asks for them
 MOST_SEGMENTS = 65535
 CIRCULAR_FLAG = 1
 

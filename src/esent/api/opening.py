@@ -1,0 +1,72 @@
+"""`esent.open`. What it does not need for the way in which it is asked to open is not loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, overload
+
+if TYPE_CHECKING:
+    from esent.api.database import Database
+    from esent.api.reading import ReadOnlyDatabase
+
+PathLike = str | os.PathLike[str]
+
+
+@overload
+def open(
+    path: PathLike,
+    *,
+    read_only: Literal[False] = False,
+    page_size: int | None = None,
+    log_directory: PathLike | None = None,
+    base_name: str = "edb",
+    circular_logging: bool = True,
+    log_file_size: int | None = None,
+    parameters: Mapping[str, int | str] | None = None,
+) -> Database: ...
+
+
+@overload
+def open(path: PathLike, *, read_only: Literal[True], log_directory: PathLike | None = None) -> ReadOnlyDatabase: ...
+
+
+def open(
+    path: PathLike,
+    *,
+    read_only: bool = False,
+    page_size: int | None = None,
+    log_directory: PathLike | None = None,
+    base_name: str = "edb",
+    circular_logging: bool = True,
+    log_file_size: int | None = None,
+    parameters: Mapping[str, int | str] | None = None,
+) -> Database | ReadOnlyDatabase:
+    """Open a database with an instance of its own, creating file and folder where missing, recovering it after a crash.
+
+    Logs are beside the file, or in `log_directory`; give every database a folder of its own, or a `base_name`. With
+    `circular_logging` logs that are no longer needed are used again; without it they are kept until a backup, for incremental
+    backups and for recovery of a restored backup up to now. `page_size` counts for new files; all databases that a process has
+    open share one. `log_file_size` is in bytes (default: that of the logs that are there, else 1 MiB). `parameters` are system
+    parameters by name ("CacheSizeMax").
+
+    `read_only` never touches the file: a dirty one is read as of its last commit if its logs are there.
+    """
+    if read_only:
+        from esent.api.reading import ReadOnlyDatabase
+
+        return ReadOnlyDatabase(path, log_directory=log_directory)
+    from esent.api.database import Database
+
+    return Database(
+        path,
+        page_size=page_size,
+        log_directory=log_directory,
+        base_name=base_name,
+        circular_logging=circular_logging,
+        log_file_size=log_file_size,
+        parameters=parameters,
+    )
+
+
+__all__ = ["open"]
