@@ -8,6 +8,7 @@ first writer wins.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from esent.constants import codes
@@ -148,6 +149,23 @@ class VersionedTree:
                     self.store.add(
                         transaction, self.versions, OPER_REPLACE, key, bookmark, rceid=second, before=before, pgno=pgno
                     )
+
+    def insert_many(
+        self, session: Session, entries: Sequence[tuple[bytes, bytes]], *, versioned: bool = True
+    ) -> tuple[int, JetError | None]:
+        """Insert nodes (key, data) in this order until one cannot be: how many were inserted, and why the next one was not.
+
+        Everything is as after as many calls of `insert`.
+        """
+        done = 0
+        with self.instance.lock:
+            for key, data in entries:
+                try:
+                    self.insert(session, key, data, versioned=versioned)
+                except JetError as problem:
+                    return done, problem
+                done += 1
+        return done, None
 
     def replace(self, session: Session, key: bytes, old_data_bookmark: bytes, new_data: bytes) -> None:
         """Give a node other data. JET_errRecordDeleted where the session sees no such node, JET_errWriteConflict.
