@@ -11,10 +11,14 @@ from esent.constants.table import rows
 
 
 class JetError(Exception):
-    """Base of all errors of the engine: `.code` (negative int), `.name` ("JET_err..."), and a sentence."""
+    """Base of all errors of the engine: `.code` (negative int), `.name` ("JET_err..."), and a sentence.
+
+    `.page` is the number of the page at fault where that is known.
+    """
 
     code: int = 0
     name: str = ""
+    page: int | None = None
 
     def __init__(self, message: str = "", *, code: int | None = None) -> None:
         if code is not None:
@@ -27,7 +31,7 @@ class JetError(Exception):
         return f"{self.name} ({self.code}): {self.message}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (self.code, self.message))
+        return (_rebuild, (self.code, self.message, self.page))
 
 
 class JetWarning(UserWarning):
@@ -158,12 +162,14 @@ def jet_error(
     text = message or MEANINGS.get(code, "")
     if place:
         text = f"{text} ({', '.join(place)})"
+    return _rebuild(code, text, page)
+
+
+def _rebuild(code: int, message: str, page: int | None) -> JetError:
     leaf = BY_CODE.get(code)
-    return leaf(text) if leaf else JetError(text, code=code)
-
-
-def _rebuild(code: int, message: str) -> JetError:
-    return jet_error(code, message)
+    problem = leaf(message) if leaf else JetError(message, code=code)
+    problem.page = page
+    return problem
 
 
 __all__ = ["CATEGORIES", "CODES", "JetError", "JetWarning", "jet_error", *LEAVES]

@@ -407,6 +407,41 @@ class Page:
             result.append((word >> 13, key, data[start + suffix : end]))
         return result
 
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def data_bounds(self) -> bytearray:
+        """Where in `.data` the data of each line that is not deleted begin and end, in order: u32 each, in the order of bytes
+        of the machine. For who takes the page apart without copying it."""
+        data: bytes = self.data
+        place: cython.Py_ssize_t = self.page_size - 4 * self.first_tag
+        mask: cython.int = self._mask
+        _line: cython.Py_ssize_t
+        start: cython.Py_ssize_t
+        end: cython.Py_ssize_t
+        word: cython.int
+        used: cython.Py_ssize_t = 0
+        image: bytearray = bytearray(8 * self.line_count)
+        if cython.compiled:
+            bounds: cython.p_uint = cython.cast(cython.p_uint, cython.cast(cython.p_char, image))
+        else:
+            bounds = memoryview(image).cast("I")  # type: ignore[assignment]
+        for _line in range(self.line_count):
+            place -= 4
+            word = _u16(data, place + 2)
+            start = self._header + (word & mask)
+            end = start + (_u16(data, place) & mask)
+            if self._large:
+                word = _u16(data, start)
+            if word & 0x4000:  # deleted
+                continue
+            if word & 0x8000:
+                start += 2
+            start += 2 + (_u16(data, start) & 0x1FFF)
+            bounds[used] = start  # type: ignore[index]
+            bounds[used + 1] = end  # type: ignore[index]
+            used += 2
+        return image[: 4 * used]
+
     def problems(self) -> list[str]:
         """Which rules for the structure of a page (5.5) do not hold: a sentence each; empty for a sound or a blank page."""
         found: list[str] = []

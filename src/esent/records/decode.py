@@ -156,6 +156,8 @@ class RecordPlan:
     columns: list[Column] = cython.declare(list, visibility="readonly")
     defaults: list[bytes | None] = cython.declare(list, visibility="readonly")
     cells: Any = cython.declare(object, visibility="readonly")
+    many: Any = cython.declare(object, visibility="readonly")
+    problem: JetError | None = cython.declare(object, visibility="readonly")
     large_pages: bool = cython.declare(cython.bint, visibility="readonly")
     count: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
     _fixed: list  # type: ignore[type-arg]
@@ -170,6 +172,8 @@ class RecordPlan:
     def __init__(self, columns: Sequence[Column], *, large_pages: bool, derived: bool = False) -> None:
         self.columns = list(columns)
         self.defaults = [column.default_value() for column in columns]
+        self.many = None
+        self.problem = None
         self.large_pages = large_pages
         self.count = len(self.columns)
         self._multiple = [column.is_multivalued for column in columns]
@@ -214,7 +218,57 @@ class RecordPlan:
         In the compiled form `cells` is a bytearray of u64, otherwise a list of int.
         Raises JET_errDatabaseCorrupted where the record is not a record.
         """
-        cells: cython.p_ulonglong
+        if cython.compiled:
+            image: bytearray = self.cells
+            self._split(data, 0, len(data), cython.cast(cython.p_ulonglong, cython.cast(cython.p_char, image)), 0)
+        else:
+            self.cells = [0] * (3 * self.count)
+            self._split(data, 0, len(data), self.cells, 0)
+
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def split_many(self, data: bytes, bounds: bytearray, first: cython.Py_ssize_t, most: cython.Py_ssize_t) -> int:
+        """Find the columns of up to `most` records of a page image and leave their places in `many`, as in `cells`, one record
+        behind the other; places count from the beginning of `data`.
+
+        `bounds` says where the records are (`Page.data_bounds`), `first` with which to begin. Gives how many were done: fewer than
+        `most` where they end, or where the next is not a record, whose error is then in `problem`, else None.
+        """
+        row: cython.Py_ssize_t = 0
+        width: cython.Py_ssize_t = 3 * self.count
+        most = min(most, len(bounds) // 8 - first)
+        self.problem = None
+        if cython.compiled:
+            places: cython.p_uint = cython.cast(cython.p_uint, cython.cast(cython.p_char, bounds))
+            places += 2 * first
+            if self.many is None or len(self.many) < 8 * width * most:
+                self.many = bytearray(8 * width * most)
+            image: bytearray = self.many
+            cells: cython.p_ulonglong = cython.cast(cython.p_ulonglong, cython.cast(cython.p_char, image))
+        else:
+            places = memoryview(bounds).cast("I")[2 * first :]  # type: ignore[assignment]
+            self.many = cells = [0] * (width * most)
+        while row < most:
+            try:
+                self._split(data, places[2 * row], places[2 * row + 1], cells, row * width)  # type: ignore[index]
+            except JetError as problem:
+                self.problem = problem
+                break
+            row += 1
+        return row
+
+    @cython.cfunc
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _split(
+        self,
+        data: bytes,
+        start: cython.Py_ssize_t,
+        end: cython.Py_ssize_t,
+        cells: cython.p_ulonglong,
+        base: cython.Py_ssize_t,
+    ) -> cython.int:
+        """The record at `data[start:end]`, which the caller knows to be inside, to the cells from `base` on."""
         i: cython.Py_ssize_t
         known: cython.Py_ssize_t
         index: cython.Py_ssize_t
@@ -239,25 +293,26 @@ class RecordPlan:
         own: list[int] = self._tagged
         template: list[int] = self._template
         lookup: list[int]
-        end: cython.Py_ssize_t = len(data)
-        if end < 4:
+        if end - start < 4:
             raise _broken("a record is shorter than its header", 0)
         if cython.compiled:
-            image: bytearray = self.cells
-            cells = cython.cast(cython.p_ulonglong, cython.cast(cython.p_char, image))
+            record: cython.p_uchar = cython.cast(cython.p_uchar, data)
+            cells += base
             blank: bytes = self._blank
             source: cython.p_ulonglong = cython.cast(cython.p_ulonglong, cython.cast(cython.p_char, blank))
             for i in range(3 * self.count):
                 cells[i] = source[i]
+            base = 0
         else:
-            self.cells = cells = self._blank.copy()
+            record = data
+            cells[base : base + 3 * self.count] = self._blank  # type: ignore[index]
 
-        fixed_count = data[0]
-        variable_count = data[1] - (_VARIABLE_FIRST - 1)
-        offsets = data[2] | data[3] << 8
+        fixed_count = record[start]
+        variable_count = record[start + 1] - (_VARIABLE_FIRST - 1)
+        offsets = start + (record[start + 2] | record[start + 3] << 8)
         bitmap = offsets - (fixed_count + 7) // 8
         place = offsets + 2 * variable_count  # where variable data begins
-        if fixed_count > _FIXED_LAST or variable_count < 0 or bitmap < 4 or place > end:
+        if fixed_count > _FIXED_LAST or variable_count < 0 or bitmap < start + 4 or place > end:
             raise _broken("the parts of a record do not fit into it", 0)
 
         known = min(fixed_count, len(fixed) - 1)
@@ -265,47 +320,49 @@ class RecordPlan:
             index = fixed[fid]
             if index < 0:
                 continue
-            if data[bitmap + (fid - 1) // 8] >> ((fid - 1) % 8) & 1:
-                cells[3 * index] = _NULL
+            if record[bitmap + (fid - 1) // 8] >> ((fid - 1) % 8) & 1:
+                cells[base + 3 * index] = _NULL
                 continue
             low = fixed_start[fid]
+            low += start
             high = fixed_end[fid]
-            cells[3 * index] = _PLAIN if low >= 4 and high <= bitmap else _BROKEN
-            cells[3 * index + 1] = low
-            cells[3 * index + 2] = high
+            high += start
+            cells[base + 3 * index] = _PLAIN if low >= start + 4 and high <= bitmap else _BROKEN
+            cells[base + 3 * index + 1] = low
+            cells[base + 3 * index + 2] = high
 
         known = len(variable)
         low = 0
         for i in range(variable_count):
-            word = data[offsets + 2 * i] | data[offsets + 2 * i + 1] << 8
+            word = record[offsets + 2 * i] | record[offsets + 2 * i + 1] << 8
             high = word & 0x7FFF
             if high < low or place + high > end:
                 raise _broken(f"variable column {_VARIABLE_FIRST + i} has no place in the record", 0)
             index = variable[i] if i < known else -1
             if index >= 0:
-                cells[3 * index] = _NULL if word & 0x8000 else _PLAIN
-                cells[3 * index + 1] = place + low
-                cells[3 * index + 2] = place + high
+                cells[base + 3 * index] = _NULL if word & 0x8000 else _PLAIN
+                cells[base + 3 * index + 1] = place + low
+                cells[base + 3 * index + 2] = place + high
             low = high
         tagged = place + low
 
         if tagged == end:
-            return
+            return 0
         mask = 0x7FFF if self.large_pages else 0x1FFF
-        size = (data[tagged + 2] | data[tagged + 3] << 8) & mask if end - tagged >= 4 else 0
+        size = (record[tagged + 2] | record[tagged + 3] << 8) & mask if end - tagged >= 4 else 0
         if size == 0 or size % 4 or tagged + size > end:
             raise _broken("the array of tagged columns does not fit into the record", 0)
         high = size
         stop = tagged + size
         place = tagged
-        word = data[place + 2] | data[place + 3] << 8
+        word = record[place + 2] | record[place + 3] << 8
         while place < stop:
-            fid = (data[place] | data[place + 1] << 8) - _TAGGED_FIRST
+            fid = (record[place] | record[place + 1] << 8) - _TAGGED_FIRST
             low = high
             entry = word  # the flags of this entry; `word` goes on to the next one, where this value ends
             place += 4
             if place < stop:
-                word = data[place + 2] | data[place + 3] << 8
+                word = record[place + 2] | record[place + 3] << 8
                 high = word & mask
             else:
                 high = end - tagged
@@ -316,28 +373,29 @@ class RecordPlan:
             if index < 0:
                 continue
             if self.large_pages:
-                if low == high or data[tagged + low] & _TAG_NULL:
-                    cells[3 * index] = _NULL if low < high else _BROKEN
+                if low == high or record[tagged + low] & _TAG_NULL:
+                    cells[base + 3 * index] = _NULL if low < high else _BROKEN
                     continue
             elif entry & 0x2000:
-                cells[3 * index] = _NULL
+                cells[base + 3 * index] = _NULL
                 continue
             elif not entry & 0x4000:
-                cells[3 * index] = _PLAIN
-                cells[3 * index + 1] = tagged + low
-                cells[3 * index + 2] = tagged + high
+                cells[base + 3 * index] = _PLAIN
+                cells[base + 3 * index + 1] = tagged + low
+                cells[base + 3 * index + 2] = tagged + high
                 continue
             elif low == high:
-                cells[3 * index] = _BROKEN
+                cells[base + 3 * index] = _BROKEN
                 continue
             # A header without compression, separation, several values or encryption says nothing that matters here.
-            if data[tagged + low] & _TAG_SAYS_MORE:
-                cells[3 * index] = _HEADER
-                cells[3 * index + 1] = tagged + low
+            if record[tagged + low] & _TAG_SAYS_MORE:
+                cells[base + 3 * index] = _HEADER
+                cells[base + 3 * index + 1] = tagged + low
             else:
-                cells[3 * index] = _PLAIN
-                cells[3 * index + 1] = tagged + low + 1
-            cells[3 * index + 2] = tagged + high
+                cells[base + 3 * index] = _PLAIN
+                cells[base + 3 * index + 1] = tagged + low + 1
+            cells[base + 3 * index + 2] = tagged + high
+        return 0
 
     def values(self, record: bytes) -> list[Any]:
         """The record's values in the order of the columns: bytes, `Separated`, an error object, None for NULL, a list where
