@@ -26,7 +26,7 @@ def error_stub() -> str:
     module = (SOURCE / "esent/errors.py").read_text(encoding="utf-8")
     categories = re.findall(r"^class (\w+)\((\w+)\):", module, re.MULTILINE)
     lines = [HEAD]
-    lines.append("class JetError(Exception):\n    code: int\n    name: str\n    message: str\n")
+    lines.append("class JetError(Exception):\n    code: int\n    name: str\n    page: int | None\n    message: str\n")
     lines.append('    def __init__(self, message: str = "", *, code: int | None = None) -> None: ...\n\n')
     lines.append("class JetWarning(UserWarning):\n    code: int\n    name: str\n")
     lines.append('    def __init__(self, code: int, message: str = "") -> None: ...\n\n')

@@ -49,14 +49,21 @@ longlong = _int
 ulonglong = _int
 Py_ssize_t = _int
 size_t = _int
+double = float
 
 class _Pointer:
     def __getitem__(self, index: _int) -> _int: ...
     def __setitem__(self, index: _int, value: _int) -> None: ...
     def __add__(self, step: _int) -> _Pointer: ...
+    def __sub__(self, other: _Pointer) -> _int: ...
+
+class _FloatPointer:
+    def __getitem__(self, index: _int) -> float: ...
 
 p_char = _Pointer
 p_uchar = _Pointer
 p_ushort = _Pointer
 p_uint = _Pointer
+p_longlong = _Pointer
 p_ulonglong = _Pointer
+p_double = _FloatPointer

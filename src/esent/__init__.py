@@ -13,6 +13,7 @@ from esent import errors
 from esent.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
+    from esent.api.arrow import to_arrow as to_arrow
     from esent.api.backup import Backup as Backup
     from esent.api.columns import *  # noqa: F403
     from esent.api.database import Database as Database
@@ -54,6 +55,7 @@ _HOMES = {
     "open": ("esent.api.opening", "open"),
     "recover": ("esent.api.recover", "recover"),
     "restore": ("esent.api.restore", "restore"),
+    "to_arrow": ("esent.api.arrow", "to_arrow"),
     "dump": ("esent.tools.dump", "dump"),
     "verify": ("esent.tools.verify", "verify_database"),
     "__version__": ("esent.version", "VERSION"),

@@ -2,6 +2,7 @@
 class JetError(Exception):
     code: int
     name: str
+    page: int | None
     message: str
     def __init__(self, message: str = "", *, code: int | None = None) -> None: ...
 

@@ -19,7 +19,6 @@ from esent.errors import JetError
 from esent.pages.database_file import DatabaseFile
 from esent.records.column_values import python_values
 from esent.records.columns import TEXT_TYPES, Coltyp, Column
-from esent.tree.cursor import Tree
 
 DAY_ZERO = datetime.datetime(1899, 12, 30)
 ABSENT = object()
@@ -107,7 +106,13 @@ def test_a_range_of_keys(fixtures) -> None:
     with DatabaseFile(fixtures.path("engine/rows-200k-8k/db.edb")) as file:
         table = Catalog.load(file).table("BenchLazy")
         keys = [key for batch in scan(file, table, [table.column("id")]) for key in batch.bookmarks]
-        for low, high in ((None, keys[1]), (keys[500], keys[501]), (keys[777], keys[5000]), (keys[-3], None), (keys[9], keys[9])):
+        for low, high in (
+            (None, keys[1]),
+            (keys[500], keys[501]),
+            (keys[777], keys[5000]),
+            (keys[-3], None),
+            (keys[9], keys[9]),
+        ):
             first = 0 if low is None else keys.index(low)
             last = len(keys) if high is None else keys.index(high)
             assert sum(batch.rows for batch in column_batches(file, table, low=low, high=high)) == last - first

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from esent.api.reading_table import ReadOnlyTable
 from esent.catalog.objects import Table
@@ -35,15 +35,18 @@ class ReadOnlyDatabase:
         Raises JET_errDatabaseDirtyShutdown where the database is dirty and has no logs there, and what recovery raises.
         """
         self.path = Path(path).absolute()
+        self.log_directory = Path(log_directory).absolute() if log_directory else None
         self.replayed: RecoveryResult | None = None
         self._overlay: OverlayFileSystem | None = None
         self.source = DatabaseFile(self.path, files=files)
         header = self.source.header
+        # another value once the database has been written to
+        self.stamp: tuple[object, ...] = (header.sign_db.pack(), header.dbtime_dirtied, self.source.page_count)
         if header.dbstate == DatabaseState.DIRTY_SHUTDOWN:
             from esent.api.replay import replay  # recovery is a large part of this package, and rarely needed
 
             self.source.close()
-            logs = Path(log_directory).absolute() if log_directory else self.path.parent
+            logs = self.log_directory or self.path.parent
             self._overlay, self.replayed = replay(self.path, header, logs, files)
             self.source = DatabaseFile(self.path, files=self._overlay)
         self._catalog: Catalog | None = None
@@ -53,6 +56,9 @@ class ReadOnlyDatabase:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened, (self.path, self.log_directory)
 
     def close(self) -> None:
         self.source.close()
@@ -72,7 +78,7 @@ class ReadOnlyDatabase:
 
     def __getitem__(self, name: str) -> ReadOnlyTable:
         """A table to read rows of. JET_errObjectNotFound."""
-        return ReadOnlyTable(self.source, self.catalog.table(name))
+        return ReadOnlyTable(self.source, self.catalog.table(name), self)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tables)
@@ -89,3 +95,7 @@ class ReadOnlyDatabase:
         from esent.tools.dump import dump
 
         return dump(self.source, tables, system=system, entries=entries)
+
+
+def _opened(path: Path, log_directory: Path | None) -> ReadOnlyDatabase:
+    return ReadOnlyDatabase(path, log_directory=log_directory)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from esent.api.columns import ColumnType
 from esent.api.rows import Layout, Row, as_key, to_bytes
@@ -16,6 +17,10 @@ from esent.errors import jet_error
 from esent.tree.cursor import Tree
 from esent.tree.long_values import LongValues
 from esent.tree.source import PageSource
+
+if TYPE_CHECKING:
+    from esent.api.reading import ReadOnlyDatabase
+    from esent.api.reading_partitions import Partition
 
 _KEEP = 64  # pages of a tree that stay in memory between look-ups
 
@@ -91,17 +96,43 @@ class ReadOnlyIndex(ReadOnlyRows):
 class ReadOnlyTable:
     """A table that can be read. For one thread at a time. `definition` is what the catalogue says of it."""
 
-    def __init__(self, source: PageSource, definition: Table) -> None:
+    def __init__(self, source: PageSource, definition: Table, database: ReadOnlyDatabase | None = None) -> None:
+        """`database`: the one it belongs to, for what another process opens anew."""
         self.definition = definition
         self.name = definition.name
-        self._source = source
+        self.source = source
+        self._database = database
         self._view = TableView(definition, source.page_size, sort_key_of)
         self._layout = Layout(definition, source.page_size)
         self._long_values = LongValues(source, definition.long_value_root, definition.long_value_objid, keep=_KEEP)
         self.tree = Tree(source, definition.root, definition.objid, keep=_KEEP)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _table_of, (self._belongs_to(), self.name)
+
+    def _belongs_to(self) -> ReadOnlyDatabase:
+        if self._database is None:
+            raise jet_error(
+                codes.JET_errInvalidParameter, f"table {self.name} belongs to no database that could be opened anew"
+            )
+        return self._database
+
+    def partitions(self, count: int) -> list[Partition]:
+        """The table in up to `count` parts of about equal size, by ranges of its keys; a small one has fewer.
+
+        Parts can be pickled, and each read in a process of its own: iterated, or given to `esent.to_arrow`.
+        """
+        from esent.api.reading_partitions import Partition, key_cuts
+
+        database = self._belongs_to()
+        cuts = key_cuts(self.tree, count)
+        return [
+            Partition(database.path, database.log_directory, self.name, low, high, database.stamp)
+            for low, high in pairwise([None, *cuts, None])
+        ]
+
     def index_tree(self, index: Index) -> Tree:
-        return Tree(self._source, index.root, index.objid, keep=_KEEP)
+        return Tree(self.source, index.root, index.objid, keep=_KEEP)
 
     def row(self, key: bytes, record: bytes) -> Row:
         """A record as a row."""
@@ -189,6 +220,10 @@ class ReadOnlyTable:
 
     def __contains__(self, key: object) -> bool:
         return bool(self.index().equal(key))
+
+
+def _table_of(database: ReadOnlyDatabase, name: str) -> ReadOnlyTable:
+    return database[name]
 
 
 __all__ = ["ReadOnlyIndex", "ReadOnlyRows", "ReadOnlyTable"]

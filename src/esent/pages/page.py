@@ -437,8 +437,8 @@ class Page:
             if word & 0x8000:
                 start += 2
             start += 2 + (_u16(data, start) & 0x1FFF)
-            bounds[used] = start  # type: ignore[index]
-            bounds[used + 1] = end  # type: ignore[index]
+            bounds[used] = start
+            bounds[used + 1] = end
             used += 2
         return image[: 4 * used]
 

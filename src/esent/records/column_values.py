@@ -34,7 +34,7 @@ from esent.records.columnar import (
 )
 from esent.records.columns import Coltyp, Column
 
-_CODES: dict[int, str] = {
+_CODES: dict[int, Any] = {
     Coltyp.UNSIGNED_BYTE: "B",
     Coltyp.SHORT: "h",
     Coltyp.UNSIGNED_SHORT: "H",
@@ -52,7 +52,7 @@ _BITS = [tuple(bool(byte >> place & 1) for place in range(8)) for byte in range(
 def python_values(column: Column, buffers: Buffers) -> list[Any]:
     """The values of one column of a batch, one a row."""
     if buffers.data is None:
-        return [None] * buffers.count
+        return [None] * buffers.length
     if buffers.kind == KIND_LIST:
         assert buffers.offsets is not None
         assert buffers.values is not None
@@ -73,9 +73,9 @@ def _single_values(column: Column, buffers: Buffers) -> list[Any]:
     kind = buffers.kind
     data = memoryview(buffers.data or b"")
     if kind == KIND_BIT:
-        return [bit for bit, _ in zip(_bits(data), range(buffers.count), strict=False)]
+        return [bit for bit, _ in zip(_bits(data), range(buffers.length), strict=False)]
     if kind == KIND_NUMBER:
-        return data.cast(_CODES[column.coltyp]).tolist()
+        return list(data.cast(_CODES[column.coltyp]))
     if kind == KIND_CURRENCY:
         return [decimal.Decimal(value).scaleb(-4) for value in data.cast("q").tolist()[::2]]
     if kind == KIND_DATE:

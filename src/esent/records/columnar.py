@@ -16,9 +16,9 @@ Validity is a bit a value, lowest first, 1 for a value and 0 for NULL; a batch i
 memory for it.
 
 **Odd values** are those that the kind cannot hold: stored bytes of another size than the type has, text that is none in its
-code page (a lone surrogate, half a character), a date outside of the years 1 to 9999, a value that could not be read, further values
-where only one is expected. They are NULL (text: what can be read of it, with U+FFFD for the rest), and the batch lists them with
-their stored bytes.
+code page (a lone surrogate, half a character), a date outside of the years 1 to 9999, a value that could not be read, further
+values where only one is expected. They are NULL (text: what can be read of it, with U+FFFD for the rest), and the batch lists
+them with their stored bytes.
 
 A DateTime is a number of days since 1899-12-30. Some programs store a FILETIME (100 ns since 1601) in its place; as a number of
 days it would be closer to day zero than any clock tells, which is how it is recognised. Its last digit is cut off.
@@ -91,12 +91,12 @@ class Buffers(NamedTuple):
     offsets: bytearray | None
     data: bytearray | None
     values: Buffers | None = None  # those of the lists of a multi-valued column
-    count: int = 0
+    length: int = 0
 
 
 class OddValue(NamedTuple):
-    """A value that its column cannot hold: `number` is its itagSequence; `code` 0 and the stored bytes, or the error of one that
-    cannot be read."""
+    """A value that its column cannot hold: `number` is its itagSequence; `code` 0 and the stored bytes, or the error of one
+    that cannot be read."""
 
     row: int
     column: int
@@ -203,7 +203,7 @@ class _Growing:
             else:
                 offsets = memoryview(self.offsets).cast("I")  # type: ignore[assignment]
             while self.count <= row:
-                offsets[self.count] = self.used  # type: ignore[index]
+                offsets[self.count] = self.used
                 self.count += 1
         else:
             self.count = row + 1
@@ -259,7 +259,7 @@ class _Growing:
                     bits[row >> 3] |= 1 << (row & 7)
                 else:
                     self.data[row >> 3] |= 1 << (row & 7)
-        elif size != (8 if kind == _CURRENCY or kind == _DATE else 16):
+        elif size != (8 if kind in (_CURRENCY, _DATE) else 16):
             return 1
         elif kind == _DATE:
             if self._put_date(row, data, low):
@@ -615,14 +615,12 @@ class Columnar:
     @cython.cfunc
     @cython.boundscheck(False)
     @cython.wraparound(False)
-    def _records(
-        self, data: bytes, cells: cython.p_ulonglong, first: cython.Py_ssize_t, end: cython.Py_ssize_t
-    ) -> cython.int:
+    def _records(self, data: bytes, cells: cython.p_ulonglong, first: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
         """Add the records `first` to `end` of those whose places are in `cells`, column by column."""
         index: cython.Py_ssize_t
         low: cython.Py_ssize_t
         high: cython.Py_ssize_t
-        number: cython.Py_ssize_t
+        _number: cython.Py_ssize_t
         place: cython.Py_ssize_t
         row: cython.Py_ssize_t
         form: cython.int
@@ -636,7 +634,7 @@ class Columnar:
             single = lists[index] is None
             row = self.rows
             place = 3 * (first * self._count + index)
-            for number in range(first, end):
+            for _number in range(first, end):
                 form = cells[place]
                 if form == _PLAIN:
                     low = cells[place + 1]

@@ -231,8 +231,8 @@ class RecordPlan:
         """Find the columns of up to `most` records of a page image and leave their places in `many`, as in `cells`, one record
         behind the other; places count from the beginning of `data`.
 
-        `bounds` says where the records are (`Page.data_bounds`), `first` with which to begin. Gives how many were done: fewer than
-        `most` where they end, or where the next is not a record, whose error is then in `problem`, else None.
+        `bounds` says where the records are (`Page.data_bounds`), `first` with which to begin. Gives how many were done: fewer
+        than `most` where they end, or where the next is not a record, whose error is then in `problem`, else None.
         """
         row: cython.Py_ssize_t = 0
         width: cython.Py_ssize_t = 3 * self.count
@@ -247,10 +247,11 @@ class RecordPlan:
             cells: cython.p_ulonglong = cython.cast(cython.p_ulonglong, cython.cast(cython.p_char, image))
         else:
             places = memoryview(bounds).cast("I")[2 * first :]  # type: ignore[assignment]
-            self.many = cells = [0] * (width * most)
+            self.many = [0] * (width * most)
+            cells = self.many
         while row < most:
             try:
-                self._split(data, places[2 * row], places[2 * row + 1], cells, row * width)  # type: ignore[index]
+                self._split(data, places[2 * row], places[2 * row + 1], cells, row * width)
             except JetError as problem:
                 self.problem = problem
                 break
@@ -304,7 +305,7 @@ class RecordPlan:
                 cells[i] = source[i]
             base = 0
         else:
-            record = data
+            record = data  # type: ignore[assignment]
             cells[base : base + 3 * self.count] = self._blank  # type: ignore[index]
 
         fixed_count = record[start]

@@ -46,6 +46,11 @@ class Tree:
             raise self._bad_parent(parent, pgno)
         return page
 
+    def below(self, parent: Page) -> Iterator[Page]:
+        """The pages an internal page points to, in key order. JET_errBadParentPageLink for one that is none of this tree."""
+        for line in range(parent.line_count):
+            yield self._child(parent, line, parent.objid, keep=False)
+
     def _bad_parent(self, parent: Page, child: int) -> JetError:
         return jet_error(
             codes.JET_errBadParentPageLink,
