@@ -121,7 +121,8 @@ KINDS = {
     "real": (esent.Float64(), st.floats(allow_nan=False)),
     "moment": (
         esent.DateTime(),
-        st.datetimes(datetime.datetime(1980, 1, 1)).map(lambda each: each.replace(microsecond=0)),
+        # a stored date is a number of days, and is exact to a microsecond in these years
+        st.datetimes(datetime.datetime(1990, 1, 1), datetime.datetime(2075, 1, 1)),
     ),
     "key": (esent.Guid(), st.uuids()),
     "data": (esent.Binary(), st.binary(max_size=200)),
