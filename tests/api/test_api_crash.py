@@ -56,5 +56,10 @@ def test_text_of_the_western_code_page_can_be_looked_up(db):
     assert [row.name for row in table.index("by_name").equal("Zoë")] == ["Zoë"]
     unicode = db.create_table("u", {"name": esent.Text()}, indexes={"by_name": "name"})
     with pytest.raises(esent.UnicodeNormalizationNotSupportedError):
-        unicode.insert(name="Zoë")
+        unicode.insert(name="\u1112\u1161\u11ab")  # letters of Hangul, whose place is not settled
     assert len(unicode) == 0
+    unicode.insert_many({"name": name} for name in ("Zoë", "zoe", "Åsa", "Zoo", "Ærø", "Straße"))
+    assert [row.name for row in unicode.index("by_name")] == ["Ærø", "Åsa", "Straße", "zoe", "Zoë", "Zoo"]
+    assert [row.name for row in unicode.index("by_name").equal("ZOË")] == ["Zoë"]
+    assert [row.name for row in unicode.index("by_name").prefix("zo")] == ["zoe", "Zoë", "Zoo"]
+    assert [row.name for row in unicode.index("by_name").between("strasse", "zoë")] == ["Straße", "zoe", "Zoë"]

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from esent.catalog.objects import TupleLimits
 from esent.catalog.rows import key_definition
 from esent.catalog.schema import Catalog
+from esent.engine.collation import DEFAULT_SORT_KEY, sort_key_of
 from esent.pages.database_file import DatabaseFile
 from esent.pages.page import Page
-from esent.records.collation import ascii_sort_key
 from esent.records.encode import stored_value
 from esent.records.keys import record_keys
 from esent.tools.build import ColumnSpec, IndexSpec, TableSpec, build_database
@@ -177,7 +177,7 @@ def check_with_dump(path: Path, expected: dict[str, Model], specs: dict[str, Tab
                 }
                 assert {c: v if columns[c].grbit & MULTI else [v] for c, v in row.items()} == shown
             for index in table.indexes:
-                definition = key_definition(table, index, ascii_sort_key)
+                definition = key_definition(table, index, sort_key_of(index))
                 fids = {column.fid: column.name for column in table.columns}
                 keys = [record_keys(definition, lambda fid, w=wanted, f=fids: w[f[fid]]) for wanted in model]
                 if index.is_primary:
@@ -583,13 +583,13 @@ def test_unicode_indexes(tmp_path: Path) -> None:
     ]
     path = tmp_path / "u.edb"
     build_database(path, [(spec, rows)])
-    rows.sort(key=lambda row: ascii_sort_key(row["t"]) if row["t"] else b"")
+    rows.sort(key=lambda row: DEFAULT_SORT_KEY(row["t"], 255) if row["t"] else b"")
     check(path, [spec], [model_of(spec, rows)])
     with DatabaseFile(path) as database:
         table = Catalog.load(database).table("u")
         assert [index.is_localized for index in table.indexes] == [True, False, True]
-        assert table.index("by_m").version == 0x0006020F0006020F
+        assert table.index("by_m").version == 0x0006030500060305
         records = [record for _, record in Tree(database, 30).entries()]
-        name = "LocaleName=en-US,SortID=00000001-57ee-1e5c-00b4-d0000bb1e11e,Ver=6020f0006020f\0".encode("utf-16-le")
+        name = "LocaleName=en-US,SortID=00000001-57ee-1e5c-00b4-d0000bb1e11e,Ver=6030500060305\0".encode("utf-16-le")
         (found,) = [record for record in records if record.endswith(name)]
         assert found[4:9] == b"\x02\x02\0\0\0"

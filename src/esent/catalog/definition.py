@@ -24,7 +24,6 @@ from esent.catalog.objects import (
 from esent.catalog.system import DEFAULT_LOCALE
 from esent.constants import codes, grbits
 from esent.errors import JetError, jet_error
-from esent.records.collation import SORT_ID, SORT_VERSION
 from esent.records.columns import (
     FIXED_FIRST,
     FIXED_LAST,
@@ -49,6 +48,7 @@ from esent.records.columns import (
 )
 from esent.records.encode import COLUMN_MOST
 from esent.records.keys import SEGMENTS_MOST, index_flags, key_most_for_page
+from esent.records.sort_orders import SORT_VERSION, order_number, sort_id
 
 NAME_MOST = 64
 DENSITY_LEAST, DENSITY_MOST = 20, 100
@@ -257,7 +257,7 @@ def define_index(wish: IndexWish, name: str, table: Table, page_size: int) -> In
     if wish.mapping is not None:
         index.lcmap = checked_mapping(wish)
     if localized:
-        index.version, index.sort_id = SORT_VERSION, SORT_ID.bytes_le
+        index.version, index.sort_id = SORT_VERSION, sort_id(order_number(index.locale))
     index.key_most = _key_most(wish, grbit, page_size)
     if wish.variable_most:
         if not isinstance(wish.variable_most, int) or not 0 < wish.variable_most <= index.key_most:

@@ -20,9 +20,9 @@ from esent.engine.list_table import new_objid
 from esent.engine.temporary_store import TIE_BREAKER, TemporaryHome, TemporaryTree
 from esent.engine.tree_position import Where
 from esent.errors import JetError, jet_error
-from esent.records.collation import SORT_ID, SORT_VERSION
 from esent.records.columns import FIXED_FIRST, FIXED_LAST, TAGGED_FIRST, VARIABLE_FIRST, VARIABLE_LAST, Column
 from esent.records.keys import KEY_MOST_DEFAULT, SEGMENTS_MOST, index_flags, key_most_for_page
+from esent.records.sort_orders import SORT_VERSION, order_number, sort_id
 
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
@@ -304,10 +304,10 @@ def _key(table: Table, wish: TableWish, page_size: int) -> Index | None:
     index = Index("key", table.objid, table.root, index_flags(options, localized=localized), segments)
     index.key_most = most
     index.variable_segment_most = variable or None
-    if localized:
-        index.version, index.sort_id = SORT_VERSION, SORT_ID.bytes_le
     if wish.locale is not None:
         index.locale = wish.locale
+    if localized:
+        index.version, index.sort_id = SORT_VERSION, sort_id(order_number(index.locale))
     if isinstance(wish.mapping, int) and wish.mapping:
         index.lcmap = wish.mapping
     return index

@@ -1,85 +1,379 @@
-"""Sort keys of Unicode text for the characters of ASCII, as Windows makes them with the flags indexes have by default.
+"""Sort keys of Unicode text, byte for byte as Windows makes them (LCMapStringEx with LCMAP_SORTKEY).
 
-A sort key (`reference/records-and-indexes.md` 5.7): `primary* 01 diacritic* 01 case* 01 [extra] 01 special* 00`. With the
-flags 0x30401 (ignore case, kana type and width) there is no case group, and no character of ASCII has a diacritic or extra
-weight:
+A sort key ([MS-UCODEREF] 3.1.5.2.4, `reference/records-and-indexes.md` 5.7) is a group of weights after another:
 
-| character             | in the primary group        | in the special group                                             |
-|-----------------------|-----------------------------|------------------------------------------------------------------|
-| NUL                   |                             |                                                                  |
-| letter, digit, symbol | script u8, weight u8        |                                                                  |
-| hyphen, apostrophe    |                             | u16 big-endian -(primary bytes / 2) - 1, weight u8, 12             |
+    primary* 01 diacritic* 01 case* 01 [extra] 01 special* 00
 
-The weights are those of the sort versions 6.2 to 6.3, which agree for these characters; 6.1 (Windows 7) gives digits others.
-Anything but printable ASCII and NUL is refused: an index with keys that Windows would not make is a damaged one.
+Each code unit has a script, a primary, a diacritic and a case weight (`esent.records.sort_orders`). What it adds by its script:
+
+| script            | what it adds                                                                                            |
+|-------------------|---------------------------------------------------------------------------------------------------------|
+| 0 unsortable      | nothing                                                                                                 |
+| 1 non-spacing     | its diacritic weight, to the one before                                                                 |
+| 2 expansion       | what two other code units add                                                                           |
+| 3 kana            | primary `22 weight`, diacritic, extra weights; a mark of repetition or length: those of what it repeats |
+| 5 ideograph       | primary `FD FF weight diacritic`                                                                        |
+| 6 punctuation     | special: u16 -(primary bytes / 2) - 1, weight, case + 8 x diacritic; with SORT_STRINGSORT as a symbol    |
+| 7-12 symbols      | primary `script weight`, diacritic, case; nothing with NORM_IGNORESYMBOLS                               |
+| A9-AF private use | primary `script weight diacritic`, case; ideographs in Chinese orders likewise                          |
+| others            | primary `script weight`, diacritic, case                                                                |
+
+Trailing weights up to 2 are left out of the diacritic and the case group. The diacritic group is empty with
+NORM_IGNORENONSPACE, the case group with both NORM_IGNORECASE and NORM_IGNOREWIDTH. Extra weights are four groups,
+`small* FF mark* 02 kana* FF width* FF`, each without its usual value at its end; NORM_IGNORENONSPACE empties the first two.
+
+Refused, because what Windows makes of it is not settled: single letters of Hangul (U+1100 and the like, not syllables),
+marks of repetition after something that they do not repeat, expansions to a non-spacing mark, and sums of diacritic weights
+over 255. An index with keys that
+Windows would not make is a damaged one.
 """
 
 from __future__ import annotations
 
-import uuid
+from typing import Any
+
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
 
 from esent.constants import codes
-from esent.errors import jet_error
+from esent.errors import JetError, jet_error
+from esent.records.sort_orders import CONTRACTION, DOUBLED, INVERSE_CASE, REFUSED, REVERSED, THREE_BYTES, SortOrder
 
-SORT_VERSION = 0x0006020F0006020F
-SORT_ID = uuid.UUID("00000001-57ee-1e5c-00b4-d0000bb1e11e")
-
-_SYMBOLS = {
-    " ": 0x02, "!": 0x1C, '"': 0x1D, "#": 0x1F, "$": 0x21, "%": 0x23, "&": 0x25, "(": 0x27, ")": 0x2A, "*": 0x2D, ",": 0x2F,
-    ".": 0x33, "/": 0x35, ":": 0x37, ";": 0x3A, "?": 0x3C, "@": 0x3E, "[": 0x3F, "\\": 0x41, "]": 0x42, "^": 0x43, "_": 0x44,
-    "`": 0x48, "{": 0x4A, "|": 0x4C, "}": 0x4E, "~": 0x50,
-}  # fmt: skip
-_MATHEMATICAL = {"+": 0x03, "<": 0x0E, "=": 0x12, ">": 0x14}
-_DIGITS = dict(zip("0123456789", (0x03, 0x1A, 0x1C, 0x1E, 0x20, 0x22, 0x24, 0x26, 0x28, 0x2A), strict=True))
-_LETTERS = dict(
-    zip(
-        "abcdefghijklmnopqrstuvwxyz",
-        bytes.fromhex("02 09 0a 1a 21 23 25 2c 32 35 36 48 51 70 7c 7e 89 8a 91 99 9f a2 a4 a6 a7 a9"),
-        strict=True,
-    )
+IGNORE_CASE = 0x1
+IGNORE_NONSPACE = 0x2
+IGNORE_SYMBOLS = 0x4
+LINGUISTIC_IGNORE_CASE = 0x10
+LINGUISTIC_IGNORE_DIACRITIC = 0x20
+MAP_SORT_KEY = 0x400
+STRING_SORT = 0x1000
+IGNORE_KANA_TYPE = 0x1_0000
+IGNORE_WIDTH = 0x2_0000
+LINGUISTIC_CASING = 0x800_0000
+SUPPORTED_FLAGS = (
+    IGNORE_CASE
+    | IGNORE_NONSPACE
+    | IGNORE_SYMBOLS
+    | LINGUISTIC_IGNORE_CASE
+    | LINGUISTIC_IGNORE_DIACRITIC
+    | MAP_SORT_KEY
+    | STRING_SORT
+    | IGNORE_KANA_TYPE
+    | IGNORE_WIDTH
+    | LINGUISTIC_CASING
 )
-_SPECIAL = {"'": 0x80, "-": 0x82}
-_SPECIAL_TAIL = 0x12
+
+_KANA = 34
+_HEBREW, _ARABIC = 40, 41
+_PRIVATE_FIRST, _PRIVATE_LAST = 169, 175
+_WIDE_FIRST, _WIDE_LAST = 192, 239
+_SYMBOL_FIRST, _SYMBOL_LAST = 7, 12
+_CASE_WIDTH, _CASE_SIZE, _CASE_UPPER, _CASE_KATAKANA = 0x01, 0x02, 0x18, 0x20
+_EXTRA = 0xC4
+_MARK_LAST = 1  # primary weights up to this are marks: 0 of repetition, 1 of length
+_LENGTH_MASK = 0x87
+_NO_UNIT = -1
+_LEAST = b"\0\1\2"
 
 
-def _primary() -> list[bytes | None]:
-    """The primary weights by character; None for a character that has none of its own."""
-    weights: list[bytes | None] = [None] * 128
-    weights[0] = b""
-    for script, table in ((7, _SYMBOLS), (8, _MATHEMATICAL), (13, _DIGITS), (14, _LETTERS)):
-        for character, weight in table.items():
-            weights[ord(character)] = weights[ord(character.upper())] = bytes((script, weight))
-    return weights
+@cython.cclass
+class _Weights:
+    """The groups of a sort key as they grow, and the last code unit that a mark of repetition can repeat."""
+
+    primary: bytearray = cython.declare(bytearray)
+    diacritic: bytearray = cython.declare(bytearray)
+    case: bytearray = cython.declare(bytearray)
+    special: bytearray = cython.declare(bytearray)
+    small: bytearray = cython.declare(bytearray)
+    mark: bytearray = cython.declare(bytearray)
+    kana: bytearray = cython.declare(bytearray)
+    width: bytearray = cython.declare(bytearray)
+    repeatable: int = cython.declare(cython.int)
+    uneven: bool = cython.declare(cython.bint)
+
+    def __init__(self) -> None:
+        self.primary = bytearray()
+        self.diacritic = bytearray()
+        self.case = bytearray()
+        self.special = bytearray()
+        self.small = bytearray()
+        self.mark = bytearray()
+        self.kana = bytearray()
+        self.width = bytearray()
+        self.repeatable = _NO_UNIT
+        self.uneven = False
 
 
-_PRIMARY = _primary()
-_SPECIAL_CODES = {ord(character): weight for character, weight in _SPECIAL.items()}
+@cython.cclass
+class Collation:
+    """How text is put in order: a sort order under flags (NORM_..., SORT_..., LINGUISTIC_...; SUPPORTED_FLAGS)."""
 
+    order: SortOrder = cython.declare(object, visibility="readonly")
+    _scripts: bytes = cython.declare(bytes)
+    _primaries: bytes = cython.declare(bytes)
+    _diacritics: bytes = cython.declare(bytes)
+    _cases: bytes = cython.declare(bytes)
+    _contractions: dict[bytes, bytes] = cython.declare(dict)
+    _expansions: tuple[int, ...] = cython.declare(tuple)
+    _flags: int = cython.declare(cython.uint)
+    _traits: int = cython.declare(cython.uint)
+    _case_mask: int = cython.declare(cython.uint)
+    _has_case: bool = cython.declare(cython.bint)
+    # what of ASCII adds nothing but script, primary and case weight, and those
+    _plain: bytes = cython.declare(bytes)
+    _plain_scripts: bytes = cython.declare(bytes)
+    _plain_primaries: bytes = cython.declare(bytes)
+    _plain_cases: bytes = cython.declare(bytes)
 
-def ascii_sort_key(text: bytes) -> bytes:
-    """The sort key of a text (UTF-16LE, even length).
+    def __init__(self, order: SortOrder, flags: int) -> None:
+        self.order = order
+        self._scripts, self._primaries = order.scripts, order.primaries
+        self._diacritics, self._cases = order.diacritics, order.cases
+        self._contractions, self._expansions = order.contractions, order.expansions
+        self._flags = flags
+        self._traits = order.flags
+        mask = 0x3F
+        for flag, bits in ((IGNORE_CASE, _CASE_UPPER), (IGNORE_WIDTH, _CASE_WIDTH), (IGNORE_KANA_TYPE, _CASE_KATAKANA)):
+            if flags & flag:
+                mask &= ~bits
+        self._case_mask = mask
+        self._has_case = not (flags & IGNORE_CASE and flags & IGNORE_WIDTH)
+        first = _SYMBOL_LAST + 1 if flags & IGNORE_SYMBOLS else _SYMBOL_FIRST
+        self._plain = bytes(
+            unit
+            for unit in range(0x80)
+            if first <= order.scripts[unit] < _PRIVATE_FIRST
+            and order.diacritics[unit] == 2
+            and not order.cases[unit] & CONTRACTION
+        )
+        self._plain_scripts = order.scripts[:0x100]
+        self._plain_primaries = order.primaries[:0x100]
+        least_case = bool(flags & LINGUISTIC_IGNORE_CASE)
+        self._plain_cases = bytes(
+            2 if least_case and order.scripts[unit] > _SYMBOL_LAST else order.cases[unit] & mask for unit in range(0x100)
+        )
 
-    JET_errUnicodeNormalizationNotSupported: a character that is neither printable ASCII nor NUL.
-    """
-    low, high = text[::2], text[1::2]
-    if any(high) or not low.isascii():
-        raise _refusal(text)
-    primary: list[bytes] = []
-    special: list[bytes] = []
-    count = 0
-    for code in low:
-        weight = _PRIMARY[code]
-        if weight is not None:
-            if weight:
-                primary.append(weight)
-                count += 1
-        elif code in _SPECIAL_CODES:
-            special.append(((-count - 1) & 0xFFFF).to_bytes(2, "big") + bytes((_SPECIAL_CODES[code], _SPECIAL_TAIL)))
+    def key(self, text: bytes, most: int) -> bytes:
+        """The sort key of a text (UTF-16LE, even length); only its first `most` bytes are sure to be right.
+
+        JET_errUnicodeNormalizationNotSupported: a character whose weights are not known.
+        """
+        if not text[1::2].strip(b"\0"):
+            low = text[::2]
+            if not low.translate(None, self._plain):
+                if self._has_case and self._traits & INVERSE_CASE:
+                    raise self._refusal(text, 0)
+                primary: Any = cython.declare(object, bytearray(len(text)))  # C cannot assign to every other byte
+                primary[::2] = low.translate(self._plain_scripts)
+                primary[1::2] = low.translate(self._plain_primaries)
+                if not self._has_case:
+                    return bytes(primary) + b"\1\1\1\1\0"
+                return b"".join((primary, b"\1\1", low.translate(self._plain_cases).rstrip(_LEAST), b"\1\1\0"))
+        return self._general(text, most)
+
+    @cython.cfunc
+    def _general(self, text: bytes, most: cython.Py_ssize_t) -> bytes:
+        weights = _Weights()
+        size: cython.Py_ssize_t = len(text)
+        at: cython.Py_ssize_t = 0
+        end: cython.Py_ssize_t
+        unit: cython.uint
+        if self._has_case and self._traits & INVERSE_CASE:
+            raise self._refusal(text, 0)
+        while at + 1 < size and len(weights.primary) < most:
+            unit = text[at] | text[at + 1] << 8
+            end = at + 2
+            contracted: bytes | None = None
+            if self._cases[unit] & CONTRACTION:
+                end = self._contraction_end(text, at)
+                if end > at + 2:
+                    contracted = self._contractions[text[at:end]]
+            if contracted is not None:
+                self._add_letter(weights, contracted[0], contracted[1], contracted[2], contracted[3] & self._case_mask)
+            elif not self._add(weights, unit):
+                raise self._refusal(text, at)
+            while at < end:
+                unit = text[at] | text[at + 1] << 8
+                if self._is_repeatable(unit):
+                    weights.repeatable = unit
+                at += 2
+        return self._joined(weights)
+
+    @cython.cfunc
+    def _contraction_end(self, text: bytes, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Where the longest contraction that begins at `at` ends; two bytes on where none does."""
+        bits: cython.uint = self._cases[text[at] | text[at + 1] << 8] & CONTRACTION
+        length: cython.Py_ssize_t = 8 if bits == 0xC0 else 5 if bits == 0x80 else 3
+        length = min(length, (len(text) - at) // 2)
+        if self._traits & DOUBLED and length >= 2 and text[at : at + 2] == text[at + 2 : at + 4]:
+            for units in range(length, 1, -1):
+                if text[at + 2 : at + 2 + 2 * units] in self._contractions:
+                    raise self._refusal(text, at)  # a doubled contraction, like ddzs of Hungarian for dzsdzs
+        while length > 1:
+            if text[at : at + 2 * length] in self._contractions:
+                return at + 2 * length
+            length -= 1
+        return at + 2
+
+    @cython.cfunc
+    def _is_repeatable(self, unit: cython.uint) -> cython.bint:
+        script: cython.uint = self._scripts[unit]
+        if script <= 1:
+            return False
+        return script != 3 or self._primaries[unit] > _MARK_LAST
+
+    @cython.cfunc
+    def _add(self, weights: _Weights, unit: cython.uint) -> cython.bint:
+        """Add what one code unit adds; False for one whose weights are not known."""
+        script: cython.uint = self._scripts[unit]
+        primary: cython.uint = self._primaries[unit]
+        diacritic: cython.uint = self._diacritics[unit]
+        case: cython.uint = self._cases[unit] & self._case_mask
+        if script == REFUSED or script == 4:
+            return False
+        if script > _SYMBOL_LAST:
+            self._add_letter(weights, script, primary, diacritic, case)
+        elif script == 0:
+            return True
+        elif script == 1:
+            if self._flags & LINGUISTIC_IGNORE_DIACRITIC:
+                diacritic = 2
+            if not weights.diacritic:
+                weights.diacritic.append(diacritic)
+            elif weights.diacritic[-1] + diacritic > 0xFF:
+                return bool(self._flags & IGNORE_NONSPACE)
+            else:
+                weights.diacritic[-1] += diacritic
+        elif script == 2:
+            return self._add_expansion(weights, diacritic | (self._cases[unit] & 0x3F) << 8)
+        elif script == 3:
+            return self._add_kana(weights, primary, diacritic, case)
+        elif script == 5:
+            weights.primary.extend(bytes((0xFD, 0xFF, primary, diacritic)))
+            weights.diacritic.append(2)
+            weights.case.append(2)
+        elif self._flags & IGNORE_SYMBOLS:
+            return True
+        elif script == 6 and not self._flags & STRING_SORT:
+            return self._add_special(weights, primary, diacritic, case)
         else:
-            raise _refusal(text)
-    return b"".join((*primary, b"\1\1\1\1", *special, b"\0"))
+            weights.primary.append(script)
+            weights.primary.append(primary)
+            weights.diacritic.append(diacritic)
+            weights.case.append(case)
+        return True
 
+    @cython.cfunc
+    def _add_letter(
+        self, weights: _Weights, script: cython.uint, primary: cython.uint, diacritic: cython.uint, case: cython.uint
+    ) -> None:
+        weights.primary.append(script)
+        weights.primary.append(primary)
+        if self._has_third(script):
+            weights.primary.append(diacritic)
+            weights.case.append(case)
+            weights.uneven = True
+            return
+        if script <= _ARABIC and script != _HEBREW:
+            if self._flags & LINGUISTIC_IGNORE_DIACRITIC:
+                diacritic = 2
+            if self._flags & LINGUISTIC_IGNORE_CASE:
+                case = 2
+        weights.diacritic.append(diacritic)
+        weights.case.append(case)
 
-def _refusal(text: bytes) -> Exception:
-    shown = text.decode("utf-16-le", "backslashreplace")
-    return jet_error(codes.JET_errUnicodeNormalizationNotSupported, f"a sort key of {shown!r}: not printable ASCII")
+    @cython.cfunc
+    def _has_third(self, script: cython.uint) -> cython.bint:
+        """Whether the diacritic weight of a script is the third byte of the primary one."""
+        if _PRIVATE_FIRST <= script <= _PRIVATE_LAST:
+            return True
+        return bool(self._traits & THREE_BYTES) and _WIDE_FIRST <= script <= _WIDE_LAST
+
+    @cython.cfunc
+    def _add_expansion(self, weights: _Weights, number: cython.Py_ssize_t) -> cython.bint:
+        """Both parts of an expansion; the second may be one itself."""
+        unit: cython.uint
+        while True:
+            unit = self._expansions[2 * number]
+            if not self._add_part(weights, unit):
+                return False
+            unit = self._expansions[2 * number + 1]
+            if self._scripts[unit] != 2:
+                return self._add_part(weights, unit)
+            number = self._diacritics[unit] | (self._cases[unit] & 0x3F) << 8
+
+    @cython.cfunc
+    def _add_part(self, weights: _Weights, unit: cython.uint) -> cython.bint:
+        script: cython.uint = self._scripts[unit]
+        if script == REFUSED or script <= 1:
+            return False  # a mark would put a separator among the primary weights
+        self._add_letter(weights, script, self._primaries[unit], self._diacritics[unit], self._cases[unit] & self._case_mask)
+        return True
+
+    @cython.cfunc
+    def _add_kana(self, weights: _Weights, primary: cython.uint, diacritic: cython.uint, case: cython.uint) -> cython.bint:
+        mark: cython.uint = 3
+        if primary <= _MARK_LAST:
+            if weights.repeatable == _NO_UNIT:
+                return False
+            unit: cython.uint = weights.repeatable
+            script: cython.uint = self._scripts[unit]
+            if script != 3:
+                if script in (2, 4, 6, REFUSED) or self._has_third(script):
+                    return False
+                self._add_letter(weights, script, self._primaries[unit], diacritic, 2)
+                return True
+            kana_case: cython.uint = self._cases[unit] & self._case_mask
+            mark = 4 + primary
+            if primary == 0:
+                primary = self._primaries[unit]
+                case = kana_case
+            else:
+                primary = self._primaries[unit] & _LENGTH_MASK
+                case = (kana_case & 0xFE) | (case & _CASE_WIDTH)
+        if not self._flags & IGNORE_NONSPACE:
+            weights.small.append(_EXTRA | (case & _CASE_SIZE))
+            weights.mark.append(mark)
+        weights.kana.append(_EXTRA | (case & _CASE_KATAKANA))
+        weights.width.append(_EXTRA | (case & _CASE_WIDTH))
+        self._add_letter(weights, _KANA, primary, diacritic, 2)
+        return True
+
+    @cython.cfunc
+    def _add_special(self, weights: _Weights, primary: cython.uint, diacritic: cython.uint, case: cython.uint) -> cython.bint:
+        if weights.uneven:
+            return False  # whether three bytes count as one or as one and a half
+        if self._flags & LINGUISTIC_IGNORE_DIACRITIC:
+            diacritic = 2
+        if self._flags & LINGUISTIC_IGNORE_CASE:
+            case = 2
+        position: cython.uint = (-(len(weights.primary) // 2) - 1) & 0xFFFF
+        weights.special.append(position >> 8)
+        weights.special.append(position & 0xFF)
+        weights.special.append(primary)
+        weights.special.append((case | diacritic << 3) & 0xFF)
+        return True
+
+    @cython.cfunc
+    def _joined(self, weights: _Weights) -> bytes:
+        diacritic: bytes = b""
+        if not self._flags & IGNORE_NONSPACE:
+            if self._traits & REVERSED:
+                weights.diacritic.reverse()
+            diacritic = bytes(weights.diacritic.rstrip(_LEAST))
+        case: bytes = bytes(weights.case.rstrip(_LEAST)) if self._has_case else b""
+        extra: bytes = b""
+        if weights.kana:
+            small = weights.small.rstrip(bytes((_EXTRA | _CASE_SIZE,)))
+            kana = weights.kana.rstrip(bytes((_EXTRA | _CASE_KATAKANA,)))
+            width = weights.width.rstrip(bytes((_EXTRA | _CASE_WIDTH,)))
+            extra = b"".join((small, b"\xff", weights.mark.rstrip(b"\3"), b"\2", kana, b"\xff", width, b"\xff"))
+        return b"".join((weights.primary, b"\1", diacritic, b"\1", case, b"\1", extra, b"\1", weights.special, b"\0"))
+
+    def _refusal(self, text: bytes, at: int) -> JetError:
+        shown = text[at : at + 2].decode("utf-16-le", "backslashreplace")
+        return jet_error(
+            codes.JET_errUnicodeNormalizationNotSupported,
+            f"a sort key with {shown!r} at character {at // 2}: its weights in this sort order and version are not known",
+        )

@@ -71,7 +71,8 @@ _COMPLEMENT = bytes(255 - value for value in range(256))
 _SIGN_CHANGED = [bytes((value ^ 0x80,)) for value in range(256)]
 _UPPER = bytes(value - 32 if 97 <= value <= 122 else value for value in range(256))
 
-SortKey = Callable[[bytes], bytes]
+SortKey = Callable[[bytes, int], bytes]
+"""The sort key of a Unicode text (UTF-16LE), of which no more than a number of bytes is needed."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -102,7 +103,7 @@ class TupleLimits:
 class KeyDefinition:
     """What the catalogue says of an index as far as its keys depend on it. `flags` as in a catalogue row.
 
-    `conditions` are (column, must be NULL) pairs. `sort_key` gives the sort key of a Unicode text (UTF-16LE).
+    `conditions` are (column, must be NULL) pairs. `sort_key` is the collation of Unicode text.
     """
 
     segments: tuple[Segment, ...]
@@ -263,7 +264,7 @@ def normalise(definition: KeyDefinition, segment: Segment, value: bytes | None, 
             elif segment.code_page == 1200:
                 if definition.sort_key is None:
                     raise jet_error(codes.JET_errUnicodeNormalizationNotSupported, "a key of Unicode text without a collation")
-                key = definition.sort_key(value[: len(value) & ~1])
+                key = definition.sort_key(value[: len(value) & ~1], limit)
                 cut = limit == avail and len(key) > limit - 1
                 data = b"\x7f" + key[: limit - 1]
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import struct
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -48,6 +49,7 @@ from esent.catalog.system import (
     ObjectType,
 )
 from esent.constants import codes
+from esent.engine.collation import sort_key_of
 from esent.errors import JetError, jet_error
 from esent.pages.checksum import stamp_page
 from esent.pages.filesystem import FILES, File, FileSystem
@@ -62,7 +64,6 @@ from esent.pages.header import (
 )
 from esent.pages.page import PAGE_INDEX, PAGE_LONG_VALUE, PAGE_NON_UNIQUE_KEYS
 from esent.pages.primitives import LogTime, Signature
-from esent.records.collation import SORT_ID, SORT_VERSION, ascii_sort_key
 from esent.records.keys import KeyDefinition, record_keys
 from esent.tools.build_rows import LONG_VALUE_CHUNK, LongValueWriter, RowEncoder
 from esent.tools.build_schema import ColumnSpec, IndexSpec, TableSpec, define_table
@@ -169,7 +170,7 @@ class Builder:
             index.objid = self.next_objid()
             below = self.child(tree, index.objid, flags, index.density)
             index.root = below.space.root
-            indexes.append((index, key_definition(table, index, ascii_sort_key), below, []))
+            indexes.append((index, key_definition(table, index, sort_key_of(index)), below, []))
         long_tree: list[BuiltTree] = []
 
         def make_long_tree() -> BulkTree:
@@ -218,7 +219,7 @@ class Builder:
     ) -> None:
         """Store the rows; entries of the secondary indexes are collected."""
         primary = table.primary_index
-        key_of = key_definition(table, primary, ascii_sort_key) if primary is not None else None
+        key_of = key_definition(table, primary, sort_key_of(primary)) if primary is not None else None
         encoder = RowEncoder(table, self.output.page_size, writer, primary.key_most if primary is not None else 4)
         instances = encoder.instances
         kept: list[tuple[bytes, bytes]] = []
@@ -286,8 +287,12 @@ class Builder:
 
     def _locales(self) -> dict[str, int]:
         """How many indexes depend on each sort order."""
-        count = Counter(index.locale for table in self.tables for index in table.indexes if index.is_localized)
-        return {locale_key(locale, str(SORT_ID), SORT_VERSION): number for locale, number in count.items()}
+        indexes = [index for table in self.tables for index in table.indexes if index.is_localized]
+        return Counter(
+            locale_key(index.locale, str(uuid.UUID(bytes_le=index.sort_id)), index.version)
+            for index in indexes
+            if index.sort_id is not None and index.version is not None
+        )
 
 
 def built_header(page_size: int, version: tuple[int, int, int], dbtime: int, last_objid: int) -> DatabaseHeader:
@@ -323,8 +328,7 @@ def build_database(
     column. A table with a primary index is sorted by it unless its rows come `in_order`; one without keeps their order. Rows
     of one table and the entries of its secondary indexes are kept in memory.
 
-    Keys of Unicode text are made of printable ASCII only; another character in an index is refused with
-    JET_errUnicodeNormalizationNotSupported, as the weights of the others are not verified.
+    JET_errUnicodeNormalizationNotSupported: a character in an index whose weights are not known (`esent.records.collation`).
 
     `pages` is the least size, `version` the format (major, update, minor) to stamp. JET_errDatabaseDuplicate: the file is
     there and `overwrite` is not set. JET_errKeyDuplicate, JET_errRecordTooBig, JET_errNullInvalid and the like for rows;

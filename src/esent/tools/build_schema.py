@@ -25,7 +25,6 @@ from esent.catalog.objects import (
 from esent.catalog.rows import name_bytes
 from esent.constants import codes, grbits
 from esent.errors import JetError, jet_error
-from esent.records.collation import SORT_ID, SORT_VERSION
 from esent.records.columns import (
     FIXED_FIRST,
     FIXED_LAST,
@@ -50,6 +49,7 @@ from esent.records.columns import (
 )
 from esent.records.encode import COLUMN_MOST, LONG_VALUE_MOST, stored_value, value_bytes
 from esent.records.keys import SEGMENTS_MOST, index_flags, key_most_for_page
+from esent.records.sort_orders import SORT_VERSION, order_number, sort_id
 
 _FLAGS = (
     (grbits.JET_bitColumnNotNULL, FLAG_NOT_NULL),
@@ -321,7 +321,7 @@ def _index(spec: IndexSpec, table: Table, page_size: int) -> Index:
     index = Index(spec.name, 0, 0, flags, segments, density=spec.density or table.density)
     index.lcmap = NORMALISATION_FLAGS_DEFAULT
     if index.is_localized:
-        index.version, index.sort_id = SORT_VERSION, SORT_ID.bytes_le
+        index.version, index.sort_id = SORT_VERSION, sort_id(order_number(index.locale))
     index.conditions = [_segment(part, SEGMENT_MUST_BE_NULL, table) for part in spec.conditions]
     if grbit & (grbits.JET_bitIndexTuples | grbits.JET_bitIndexTupleLimits) or spec.tuple_limits is not None:
         index.tuple_limits = _tuple_limits(spec, table, columns[0])
