@@ -31,10 +31,17 @@ def open(
 def open(path: PathLike, *, read_only: Literal[True], log_directory: PathLike | None = None) -> ReadOnlyDatabase: ...
 
 
+@overload
+def open(
+    path: PathLike, *, salvage: Literal[True], page_size: int | None = None, log_directory: PathLike | None = None
+) -> ReadOnlyDatabase: ...
+
+
 def open(
     path: PathLike,
     *,
     read_only: bool = False,
+    salvage: bool = False,
     page_size: int | None = None,
     log_directory: PathLike | None = None,
     base_name: str = "edb",
@@ -50,12 +57,13 @@ def open(
     open share one. `log_file_size` is in bytes (default: that of the logs that are there, else 1 MiB). `parameters` are system
     parameters by name ("CacheSizeMax").
 
-    `read_only` never touches the file: a dirty one is read as of its last commit if its logs are there.
+    `read_only` never touches the file: a dirty one is read as of its last commit if its logs are there. `salvage` is read-only,
+    too, and gives whatever damage has left, of a dirty file without its logs as well; `losses` tells what is missing.
     """
-    if read_only:
+    if read_only or salvage:
         from esent.api.reading import ReadOnlyDatabase
 
-        return ReadOnlyDatabase(path, log_directory=log_directory)
+        return ReadOnlyDatabase(path, log_directory=log_directory, salvage=salvage, page_size=page_size if salvage else None)
     from esent.api.database import Database
 
     return Database(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from esent.api.reading_table import ReadOnlyTable
 from esent.catalog.objects import Table
 from esent.catalog.schema import Catalog
+from esent.errors import JetError
 from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import FILES, FileSystem
 from esent.pages.header import DatabaseState
 
 if TYPE_CHECKING:
+    from esent.catalog.salvage import Loss, Salvage
     from esent.pages.overlay import OverlayFileSystem
     from esent.recovery.options import RecoveryResult
 
@@ -27,29 +29,56 @@ class ReadOnlyDatabase:
 
     `replayed` says what that recovery did; None where the database was clean. `source` is a page source for the tools of
     this package. Close it, or use it as a context manager.
+
+    With `salvage` damage costs what it touches and no more: what cannot be read is left out, and told in `losses`, which
+    grows while the database is read.
     """
 
-    def __init__(self, path: PathLike, *, log_directory: PathLike | None = None, files: FileSystem = FILES) -> None:
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        log_directory: PathLike | None = None,
+        salvage: bool = False,
+        page_size: int | None = None,
+        files: FileSystem = FILES,
+    ) -> None:
         """Logs are looked for beside the file, or in `log_directory`.
 
-        Raises JET_errDatabaseDirtyShutdown where the database is dirty and has no logs there, and what recovery raises.
+        `salvage` reads a database whose headers are lost, too (`page_size`: what it is known to have), and a dirty one without
+        its logs as it is. Without it raises JET_errDatabaseDirtyShutdown where the database is dirty and has no logs there, and
+        what recovery raises.
         """
         self.path = Path(path).absolute()
         self.log_directory = Path(log_directory).absolute() if log_directory else None
         self.replayed: RecoveryResult | None = None
+        self.salvage: Salvage | None = None
         self._overlay: OverlayFileSystem | None = None
-        self.source = DatabaseFile(self.path, files=files)
+        self.source = DatabaseFile(self.path, files=files, infer=salvage, page_size=page_size)
         header = self.source.header
         # another value once the database has been written to
         self.stamp: tuple[object, ...] = (header.sign_db.pack(), header.dbtime_dirtied, self.source.page_count)
-        if header.dbstate == DatabaseState.DIRTY_SHUTDOWN:
+        unreplayed: JetError | None = None
+        if self.source.header_damage is None and header.dbstate == DatabaseState.DIRTY_SHUTDOWN:
             from esent.api.replay import replay  # recovery is a large part of this package, and rarely needed
 
             self.source.close()
             logs = self.log_directory or self.path.parent
-            self._overlay, self.replayed = replay(self.path, header, logs, files)
-            self.source = DatabaseFile(self.path, files=self._overlay)
+            try:
+                self._overlay, self.replayed = replay(self.path, header, logs, files)
+            except JetError as problem:
+                if not salvage:
+                    raise
+                unreplayed = problem
+            self.source = DatabaseFile(self.path, files=self._overlay or files, infer=salvage, page_size=page_size)
         self._catalog: Catalog | None = None
+        if salvage:
+            from esent.catalog.salvage import Loss, Salvage
+
+            self.salvage = Salvage(self.source)
+            if unreplayed is not None:
+                text = f"read as it is, not as of its last commit: {unreplayed.message}"
+                self.salvage.losses.add(Loss(None, "logs", None, unreplayed.code, text))
 
     def __enter__(self) -> ReadOnlyDatabase:
         return self
@@ -58,7 +87,7 @@ class ReadOnlyDatabase:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (self.path, self.log_directory)
+        return _opened, (self.path, self.log_directory, self.salvage is not None, self.source.page_size)
 
     def close(self) -> None:
         self.source.close()
@@ -68,8 +97,13 @@ class ReadOnlyDatabase:
     @property
     def catalog(self) -> Catalog:
         if self._catalog is None:
-            self._catalog = Catalog.load(self.source)
+            self._catalog = Catalog.load(self.source) if self.salvage is None else self.salvage.catalog
         return self._catalog
+
+    @property
+    def losses(self) -> Sequence[Loss]:
+        """What could not be read so far; always empty without `salvage`, where damage raises."""
+        return () if self.salvage is None else self.salvage.losses
 
     @property
     def tables(self) -> list[str]:
@@ -94,8 +128,8 @@ class ReadOnlyDatabase:
         """Every row of every table as JSON lines (`esent.tools.dump`)."""
         from esent.tools.dump import dump
 
-        return dump(self.source, tables, system=system, entries=entries)
+        return dump(self.source, tables, system=system, entries=entries, salvage=self.salvage or False)
 
 
-def _opened(path: Path, log_directory: Path | None) -> ReadOnlyDatabase:
-    return ReadOnlyDatabase(path, log_directory=log_directory)
+def _opened(path: Path, log_directory: Path | None, salvage: bool, page_size: int) -> ReadOnlyDatabase:
+    return ReadOnlyDatabase(path, log_directory=log_directory, salvage=salvage, page_size=page_size if salvage else None)

@@ -13,7 +13,7 @@ from esent.constants import codes, grbits
 from esent.engine.collation import sort_key_of
 from esent.engine.search_key import SearchKey
 from esent.engine.table_view import TableView
-from esent.errors import jet_error
+from esent.errors import JetError, jet_error
 from esent.tree.cursor import Tree
 from esent.tree.long_values import LongValues
 from esent.tree.source import PageSource
@@ -21,6 +21,7 @@ from esent.tree.source import PageSource
 if TYPE_CHECKING:
     from esent.api.reading import ReadOnlyDatabase
     from esent.api.reading_partitions import Partition
+    from esent.tools.table_damage import TableDamage
 
 _KEEP = 64  # pages of a tree that stay in memory between look-ups
 
@@ -45,8 +46,14 @@ class ReadOnlyRows:
         self._high = None if high is None else table.key(index, high, partial=partial, end=True)
 
     def __iter__(self) -> Iterator[Row]:
+        table, primary = self._table, self._is_primary
         for key, data in self._entries():
-            yield self._table.row(key, data) if self._is_primary else self._table.at(data)
+            try:
+                row = table.row(key, data) if primary else table.at(data)
+            except JetError as problem:
+                table.pass_over(key if primary else data, problem)
+            else:
+                yield row
 
     @property
     def _is_primary(self) -> bool:
@@ -106,6 +113,13 @@ class ReadOnlyTable:
         self._layout = Layout(definition, source.page_size)
         self._long_values = LongValues(source, definition.long_value_root, definition.long_value_objid, keep=_KEEP)
         self.tree = Tree(source, definition.root, definition.objid, keep=_KEEP)
+        self._damage: TableDamage | None = None
+        if database is not None and database.salvage is not None:
+            from esent.tools.table_damage import TableDamage
+
+            self._damage = TableDamage(database.salvage, definition, self._view)
+            self._long_values = database.salvage.long_values(definition, keep=_KEEP)
+            self.tree = database.salvage.rows(definition, keep=_KEEP)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _table_of, (self._belongs_to(), self.name)
@@ -121,7 +135,10 @@ class ReadOnlyTable:
         """The table in up to `count` parts of about equal size, by ranges of its keys; a small one has fewer.
 
         Parts can be pickled, and each read in a process of its own: iterated, or given to `esent.to_arrow`.
+        JET_errInvalidParameter: the database is being salvaged, which wants a look at the whole.
         """
+        if self._damage is not None:
+            raise jet_error(codes.JET_errInvalidParameter, f"table {self.name} is salvaged, in one piece")
         from esent.api.reading_partitions import Partition, key_cuts
 
         database = self._belongs_to()
@@ -132,11 +149,27 @@ class ReadOnlyTable:
         ]
 
     def index_tree(self, index: Index) -> Tree:
+        if self._damage is not None:
+            return self._damage.index_tree(index)
         return Tree(self.source, index.root, index.objid, keep=_KEEP)
 
     def row(self, key: bytes, record: bytes) -> Row:
         """A record as a row."""
-        return self._layout.row(record, key, lambda lid: b"".join(self._long_values.chunks(lid)))
+        return self._layout.row(record, key, self._long_value)
+
+    def _long_value(self, lid: bytes) -> bytes | JetError:
+        try:
+            return b"".join(self._long_values.chunks(lid))
+        except JetError as problem:
+            if self._damage is None:
+                raise
+            return problem  # the row stands; asking it for the value raises
+
+    def pass_over(self, bookmark: bytes, problem: JetError) -> None:
+        """Go on without a row that cannot be read; raises `problem` where damage is not to be passed over."""
+        if self._damage is None:
+            raise problem
+        self._damage.lost_row(bookmark, problem)
 
     def at(self, bookmark: bytes) -> Row:
         """The row an index entry is of. JET_errSecondaryIndexCorrupted."""

@@ -19,7 +19,7 @@ _DAY_ZERO = datetime.datetime(1899, 12, 30)
 _MICROSECONDS_A_DAY = 86_400_000_000
 _TEN_THOUSAND = 10_000
 
-ReadLongValue = Callable[[bytes], bytes]
+ReadLongValue = Callable[[bytes], bytes | JetError]
 """A separated value by the id its record has."""
 
 

@@ -123,18 +123,38 @@ class Catalog:
     def _read(self, root: int, objid: int) -> None:
         for page in Tree(self.source, root, objid).leaves():
             for flags, _, record in page.entries():
-                if flags & NODE_DELETED:
-                    continue
-                if len(record) < _HEAD_END or record[0] < _FIRST_FIXED:
-                    raise _corrupted("a row without its key columns", page.pgno)
-                table, kind, _ = _HEAD.unpack_from(record, _HEAD_OFFSET)
-                if kind == ObjectType.TABLE:
-                    name = _text(self._row(record)[_NAME])
-                    self._heads[name] = (table, record)
-                elif kind in _TYPES:
-                    self._records.setdefault(table, []).append(record)
+                if not flags & NODE_DELETED:
+                    self._take(record, page.pgno)
         if CATALOG not in self._heads:
             raise _corrupted("no row for the catalog itself", root)
+
+    def _take(self, record: bytes, pgno: int) -> None:
+        """Keep a row."""
+        if len(record) < _HEAD_END or record[0] < _FIRST_FIXED:
+            raise _corrupted("a row without its key columns", pgno)
+        table, kind, _ = _HEAD.unpack_from(record, _HEAD_OFFSET)
+        if kind == ObjectType.TABLE:
+            name = _text(self._row(record)[_NAME])
+            self._heads[name] = (table, record)
+        elif kind in _TYPES:
+            self._records.setdefault(table, []).append(record)
+
+    def check(self, record: bytes) -> None:
+        """JET_errCatalogCorrupted where a row does not describe what its type says, and what reading its long values raises."""
+        _, kind, _ = _HEAD.unpack_from(record, _HEAD_OFFSET)
+        if kind == _COLUMN:
+            _column(self._column_plan.values(record), template=False)
+            return
+        row = self._row(record)
+        if kind == ObjectType.INDEX:
+            self._index(row)
+        elif kind == ObjectType.TABLE:
+            for place in (_ROOT, _FLAGS, _SPACE, _PAGES):
+                _signed(row[place])
+        elif kind == ObjectType.LONG_VALUE:
+            _signed(row[_ID]), _signed(row[_ROOT])
+        elif kind == ObjectType.CALLBACK:
+            _signed(row[_FLAGS]), _text(row[_TEMPLATE])
 
     def names(self) -> list[str]:
         """All tables, those of the system included, in byte order of their names."""

@@ -13,10 +13,20 @@ from types import TracebackType
 from typing import NamedTuple
 
 from esent.constants import codes
-from esent.errors import jet_error
+from esent.errors import JetError, jet_error
 from esent.pages.checksum import PAGE_BAD, PAGE_BLANK, PAGE_SIZES, flip_bits, stamp_page, verify_page, wrong_bits
 from esent.pages.filesystem import FILES, File, FileSystem
-from esent.pages.header import HEADER_PAGES, DatabaseHeader, HeaderChoice, choose_header, detect_page_size
+from esent.pages.geometry import infer_page_size
+from esent.pages.header import (
+    FORMAT_MAJOR,
+    FORMAT_UPDATE,
+    HEADER_PAGES,
+    DatabaseHeader,
+    DatabaseState,
+    HeaderChoice,
+    choose_header,
+    detect_page_size,
+)
 from esent.pages.locking import FileLock
 from esent.pages.primitives import Signature
 
@@ -47,9 +57,13 @@ class DatabaseFile:
         writable: bool = False,
         files: FileSystem = FILES,
         page_size: int | None = None,
+        infer: bool = False,
     ) -> None:
         """Open `path` and read its header, from the shadow copy if the first is damaged; a writable open then rewrites the
         damaged copy.
+
+        `infer`, when only reading: where both copies are damaged the page size is found from the checksums of the pages (or is
+        `page_size`), `header` is one of a dirty database, and `header_damage` the error that made it necessary.
 
         Raises JET_errReadVerifyFailure where both copies are damaged, JET_errPageSizeMismatch where `page_size` is given and
         the file has another, JET_errFileNotFound and the like as the file system says.
@@ -59,22 +73,32 @@ class DatabaseFile:
         self.writable = writable
         self.corrections: list[Correction] = []
         self._corrected: set[Correction] = set()
+        self.header_damage: JetError | None = None
         self._guard = threading.Lock()
         self._lock: FileLock | None = None
         self.file: File = files.open(self.path, writable=writable)
         try:
-            self.choice = self._read_header(page_size)
+            self.choice = self._read_header(page_size, infer=infer and not writable)
             self.header: DatabaseHeader = self.choice.header
             self.page_size: int = self.header.page_size
         except BaseException:
             self.file.close()
             raise
 
-    def _read_header(self, page_size: int | None) -> HeaderChoice:
+    def _read_header(self, page_size: int | None, *, infer: bool) -> HeaderChoice:
         head = self.file.read(0, 2 * max(PAGE_SIZES))
         found = detect_page_size(head)
         size = found or page_size or min(PAGE_SIZES)
-        choice = choose_header(head[:size], head[size : 2 * size], file=self.path)
+        try:
+            choice = choose_header(head[:size], head[size : 2 * size], file=self.path)
+        except JetError as problem:
+            inferred = (page_size or infer_page_size(self.file)) if infer else None
+            if inferred is None:
+                raise
+            self.header_damage = problem
+            header = DatabaseHeader(version=FORMAT_MAJOR, update_major=FORMAT_UPDATE, dbstate=int(DatabaseState.DIRTY_SHUTDOWN))
+            header.page_size_field = inferred
+            return HeaderChoice(header, header.pack(), "primary", primary_valid=False, shadow_valid=False, equal=False)
         if page_size is not None and page_size != size:
             what = f"opening a database: its pages have {size} bytes, not {page_size}"
             raise jet_error(codes.JET_errPageSizeMismatch, what, file=self.path)

@@ -41,8 +41,11 @@ class LongValueRoot(NamedTuple):
 class LongValues:
     """The long values of one table. `root` is the root page of the tree, 0 where the table has none."""
 
-    def __init__(self, source: PageSource | PageReader, root: int, objid: int = 0, *, keep: int = 0) -> None:
-        self.tree = Tree(source, root, objid, keep=keep)
+    def __init__(
+        self, source: PageSource | PageReader, root: int, objid: int = 0, *, keep: int = 0, tree: Tree | None = None
+    ) -> None:
+        """`tree`: another way of reading the tree, for damaged files."""
+        self.tree = Tree(source, root, objid, keep=keep) if tree is None else tree
         self.page_size = self.tree.reader.page_size
 
     def root(self, lid: bytes) -> LongValueRoot:
