@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from esent.api.opening import open as open
     from esent.api.reading import ReadOnlyDatabase as ReadOnlyDatabase
     from esent.api.recover import recover as recover
+    from esent.api.repair import repair as repair
     from esent.api.restore import restore as restore
     from esent.api.rows import Row as Row
     from esent.api.table import Index as Index
@@ -54,6 +55,7 @@ _HOMES = {
     "Transaction": ("esent.api.database", "Transaction"),
     "open": ("esent.api.opening", "open"),
     "recover": ("esent.api.recover", "recover"),
+    "repair": ("esent.api.repair", "repair"),
     "restore": ("esent.api.restore", "restore"),
     "to_arrow": ("esent.api.arrow", "to_arrow"),
     "dump": ("esent.tools.dump", "dump"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from esent.catalog.objects import Index, Table
 from esent.catalog.rows import catalog_record
@@ -96,6 +96,12 @@ class Losses(list[Loss]):
             return
         self._known.add(loss)
         self.append(loss)
+
+    def settle(self, table: str, part: str) -> None:
+        """Nothing was lost with this part of a table after all."""
+        for place, loss in enumerate(self):
+            if loss.table == table and loss.part == part and not loss.complete:
+                self[place] = replace(loss, complete=True)
 
     @property
     def any_lost(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from esent.api.reading import ReadOnlyDatabase
+from esent.catalog.salvage import Salvage
 from esent.pages.database_file import DatabaseFile
 from esent.tools.dump import dump
 from esent.tools.info import is_log
@@ -24,9 +25,10 @@ from esent.tree.source import PageSource
 @click.option("--entries", is_flag=True, help="Every entry of every secondary index too.")
 @click.option("--no-rows", is_flag=True, help="Definitions and indexes only.")
 @click.option("--dirty", is_flag=True, help="Dump a database that was not closed well as it is, without its logs.")
+@click.option("--salvage", is_flag=True, help="Go on behind damage: everything that can be found, and at the end what is lost.")
 @click.option("--json", "as_json", is_flag=True, help="Of a log: JSON lines too. A database always gives them.")
 def command(
-    file: Path, tables: tuple[str, ...], system: bool, entries: bool, no_rows: bool, dirty: bool, as_json: bool
+    file: Path, tables: tuple[str, ...], system: bool, entries: bool, no_rows: bool, dirty: bool, salvage: bool, as_json: bool
 ) -> None:
     """Print a database as JSON lines: each table's definition, every row with every column, counts, indexes; a log record by
     record.
@@ -34,21 +36,23 @@ def command(
     A dirty database with its logs beside it is shown as of its last commit. FILE is never written to. The exit status is 1 if
     a value, a row or an index could not be read; its line says so.
     """
-    if is_log(file):
+    if not salvage and is_log(file):
         for line in dump_json(file) if as_json else dump_text(file):
             sys.stdout.write(line + "\n")
         return
     damaged = False
-    with DatabaseFile(file) if dirty else ReadOnlyDatabase(file) as database:
+    with DatabaseFile(file, infer=salvage) if dirty else ReadOnlyDatabase(file, salvage=salvage) as database:
+        mode: bool | Salvage = salvage
         if isinstance(database, ReadOnlyDatabase):
             _say_what_was_replayed(database)
             source: PageSource = database.source
+            mode = database.salvage or False
         else:
             source = database
-        for line in dump(source, tables or None, system=system, rows=not no_rows, entries=entries):
+        for line in dump(source, tables or None, system=system, rows=not no_rows, entries=entries, salvage=mode):
             sys.stdout.write(line + "\n")
             # a column may be named so too: only a line that may report damage is worth the parsing
-            damaged = damaged or ('error":' in line and _reports_damage(json.loads(line)))
+            damaged = damaged or (('error":' in line or '"losses":' in line) and _reports_damage(json.loads(line)))
     if damaged:
         raise SystemExit(1)
 
@@ -64,7 +68,8 @@ def _say_what_was_replayed(database: ReadOnlyDatabase) -> None:
 
 def _reports_damage(line: dict[str, Any]) -> bool:
     values = line.get("r", {}).values()
-    return "error" in line or "scanerror" in line or any(_is_error(value) for value in values)
+    lost = any(not loss["complete"] for loss in line.get("losses", ()))
+    return lost or "error" in line or "scanerror" in line or any(_is_error(value) for value in values)
 
 
 def _is_error(value: Any) -> bool:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from esent.catalog.objects import Index, Table
+from esent.catalog.salvage import Salvage
 from esent.catalog.schema import Catalog
 from esent.cli.console import json_option, print_json
 from esent.errors import JetError
@@ -24,13 +25,17 @@ from esent.tree.space import owned_extents
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--system", is_flag=True, help="The engine's own tables too.")
 @click.option("--columns", "details", is_flag=True, help="Each table's columns and indexes too.")
+@click.option("--salvage", is_flag=True, help="Of a damaged file those that can be found; what is lost is told.")
 @json_option
-def command(file: Path, system: bool, details: bool, as_json: bool) -> None:
+def command(file: Path, system: bool, details: bool, salvage: bool, as_json: bool) -> None:
     """List the tables of FILE, which is never written to and may be dirty."""
-    with DatabaseFile(file) as source:
-        catalog = Catalog.load(source)
+    with DatabaseFile(file, infer=salvage) as source:
+        saved = Salvage(source) if salvage else None
+        catalog = Catalog.load(source) if saved is None else saved.catalog
         tables = [catalog.table(name) for name in catalog.names() if system or not catalog.is_system(name)]
         shown = [(table, _owned_pages(source, table)) for table in tables]
+    for loss in saved.losses if saved is not None else ():
+        click.echo(str(loss), err=True)
     if as_json:
         print_json([_as_json(table, pages) for table, pages in shown])
         return

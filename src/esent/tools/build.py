@@ -12,7 +12,7 @@ import secrets
 import struct
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,7 @@ class Builder:
 
     def __init__(self, output: Output, version: tuple[int, int, int]) -> None:
         self.output = output
+        self.version = version
         self.small_page = output.page_size <= 8192
         self.wide_ids = version >= _WIDE_IDS_FROM
         self.space = FileSpace(_FIRST_FREE_PAGE)
@@ -312,6 +313,35 @@ def built_header(page_size: int, version: tuple[int, int, int], dbtime: int, las
     return header
 
 
+@contextlib.contextmanager
+def new_database(
+    goal: Path, page_size: int, version: tuple[int, int, int], *, files: FileSystem = FILES, pages: int = 0
+) -> Iterator[Builder]:
+    """A builder to add tables to. At the end of the block the database is completed, made durable and only then gets its name;
+    after an error in it there is no new file."""
+    draft = goal.with_name(f".{goal.name}.{secrets.token_hex(4)}.building")
+    file = files.open(draft, writable=True, exclusive=True)
+    try:
+        try:
+            output = Output(file, page_size)
+            builder = Builder(output, version)
+            yield builder
+            total = builder.finish(pages)
+            output.flush()
+            file.truncate((total + HEADER_PAGES) * page_size)
+            file.sync()
+            image = built_header(page_size, builder.version, output.dbtime, builder.last_objid).pack()
+            file.write(0, image + image)
+            file.sync()
+        finally:
+            file.close()
+        files.rename(draft, goal)
+    except BaseException:
+        with contextlib.suppress(JetError):
+            files.remove(draft)
+        raise
+
+
 def build_database(
     path: str | Path,
     tables: Iterable[tuple[TableSpec, Iterable[Mapping[str, Any]]]],
@@ -341,28 +371,9 @@ def build_database(
         raise jet_error(codes.JET_errInvalidDatabaseVersion, f"building a database of format {version}", file=goal)
     if not overwrite and files.exists(goal):
         raise jet_error(codes.JET_errDatabaseDuplicate, "building a database", file=goal)
-    draft = goal.with_name(f".{goal.name}.{secrets.token_hex(4)}.building")
-    file = files.open(draft, writable=True, exclusive=True)
-    try:
-        try:
-            output = Output(file, page_size)
-            builder = Builder(output, version)
-            for spec, rows in tables:
-                builder.add_table(spec, rows)
-            total = builder.finish(pages)
-            output.flush()
-            file.truncate((total + HEADER_PAGES) * page_size)
-            file.sync()
-            image = built_header(page_size, version, output.dbtime, builder.last_objid).pack()
-            file.write(0, image + image)
-            file.sync()
-        finally:
-            file.close()
-        files.rename(draft, goal)
-    except BaseException:
-        with contextlib.suppress(JetError):
-            files.remove(draft)
-        raise
+    with new_database(goal, page_size, version, files=files, pages=pages) as builder:
+        for spec, rows in tables:
+            builder.add_table(spec, rows)
 
 
 __all__ = ["ColumnSpec", "IndexSpec", "TableSpec", "build_database"]

@@ -7,8 +7,6 @@ are numbered without gaps, as JetCompact does. The order of writing and the clea
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 import struct
 from collections.abc import Callable, Iterator
 from copy import copy
@@ -18,15 +16,15 @@ from esent.catalog.objects import Index, Segment, Table
 from esent.catalog.rows import LONG_VALUE_DENSITY
 from esent.catalog.schema import Catalog
 from esent.constants import codes
-from esent.errors import JetError, jet_error
+from esent.errors import jet_error
 from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import FILES, FileSystem
-from esent.pages.header import HEADER_PAGES, DatabaseState
+from esent.pages.header import DatabaseState
 from esent.pages.page import PAGE_INDEX, PAGE_LONG_VALUE, PAGE_NON_UNIQUE_KEYS
 from esent.records import access
 from esent.records.columns import FIXED_FIRST, FIXED_LAST, TAGGED_FIRST, VARIABLE_FIRST, Column
 from esent.records.decode import SMALL_PAGE_MAX
-from esent.tools.build import VERSION_DEFAULT, Builder, Output, built_header
+from esent.tools.build import VERSION_DEFAULT, Builder, new_database
 from esent.tree.cursor import NODE_DELETED, Tree
 from esent.tree.fresh_space import BITMAP_PAGES
 from esent.tree.source import PageSource
@@ -210,28 +208,9 @@ def compact(
     goal = Path(destination)
     if files.exists(goal):
         raise jet_error(codes.JET_errDatabaseDuplicate, "compacting into a file that is there", file=goal)
-    draft = goal.with_name(f".{goal.name}.{secrets.token_hex(4)}.building")
-    file = files.open(draft, writable=True, exclusive=True)
-    try:
-        try:
-            output = Output(file, source.page_size)
-            builder = Builder(output, max(version, VERSION_DEFAULT))
-            tell = progress if progress is not None else _silent
-            _Copier(source, builder, tell, max(pages, SYSTEM_PAGES)).run()
-            total = builder.finish(0)
-            output.flush()
-            file.truncate((total + HEADER_PAGES) * source.page_size)
-            file.sync()
-            image = built_header(source.page_size, max(version, VERSION_DEFAULT), output.dbtime, builder.last_objid).pack()
-            file.write(0, image + image)
-            file.sync()
-        finally:
-            file.close()
-        files.rename(draft, goal)
-    except BaseException:
-        with contextlib.suppress(JetError):
-            files.remove(draft)
-        raise
+    with new_database(goal, source.page_size, max(version, VERSION_DEFAULT), files=files) as builder:
+        tell = progress if progress is not None else _silent
+        _Copier(source, builder, tell, max(pages, SYSTEM_PAGES)).run()
 
 
 def _silent(_done: int, _total: int) -> None:

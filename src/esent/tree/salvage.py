@@ -276,7 +276,7 @@ class SalvagedTree(Tree):
                 seen.add(pgno)
                 child = self._child(page, line, objid, keep=False)
                 if child.is_empty or (not child.is_leaf and not child.line_count):
-                    raise jet_error(codes.JET_errBadEmptyPage, f"salvaging the tree at page {self.root}", page=pgno)
+                    raise jet_error(codes.JET_errBadEmptyPage, "a page above points to it, but it is empty", page=pgno)
             except JetError as problem:
                 yield Damage(pgno or page.pgno, problem, low, high)
                 continue
@@ -385,7 +385,6 @@ class SalvagedTree(Tree):
                 continue
             orphan = self._readable(pgno)
             if orphan is not None and orphan.line_count:
-                last = orphan.line_count - 1
                 ends = _place_of(orphan, 0), _place_of(orphan, orphan.line_count - 1)
                 self._orphans[pgno] = _Orphan(*ends, pgno, orphan.previous, orphan.next)
         self._by_first = sorted(self._orphans.values())
