@@ -20,8 +20,9 @@ SHOWN_FINDINGS = 20
 
 @click.command("verify")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--keys/--no-keys", default=True, help="Make the keys of every record anew and compare them with the indexes.")
 @json_option
-def command(path: Path, as_json: bool) -> None:
+def command(path: Path, keys: bool, as_json: bool) -> None:
     """Verify PATH: a database, a log, or a directory with databases, logs and checkpoint.
 
     Reads every page and every log segment and writes nothing. The exit status is 0 only if everything is well: no damage, no
@@ -29,14 +30,14 @@ def command(path: Path, as_json: bool) -> None:
     """
     with progress(f"verifying {path.name}", quiet=as_json) as advance:
         if path.is_dir():
-            directory = verify_directory(path, progress=advance)
+            directory = verify_directory(path, keys=keys, progress=advance)
             ok, value, lines = directory.ok, _directory_json(directory), _directory_lines(directory)
         elif is_log(path):
             findings = verify_log(path)
             ok = not any(finding.severity is Severity.ERROR for finding in findings)
             value, lines = {"path": str(path), "ok": ok, "findings": _findings_json(findings)}, list(map(str, findings))
         else:
-            report = verify_database(path, progress=advance)
+            report = verify_database(path, keys=keys, progress=advance)
             dirty = report.state == DatabaseState.DIRTY_SHUTDOWN and not report.backup_copy
             ok = report.ok and not dirty
             value, lines = _database_json(report) | {"ok": ok}, _database_lines(report)
@@ -63,7 +64,8 @@ def _database_lines(report: VerifyReport) -> list[str]:
     lines.append(
         f"{report.path.name}: {state}; {report.pages_seen} pages of {report.page_size} bytes, "
         f"{report.bad_checksums} wrong checksums, {report.correctable_checksums} corrected, {report.uninitialized_pages} never "
-        f"written; {report.trees} trees; {report.errors} errors, {report.warnings} warnings"
+        f"written; {report.trees} trees; {report.entries_compared} index entries compared with records; "
+        f"{report.errors} errors, {report.warnings} warnings"
     )
     return lines
 
@@ -102,6 +104,7 @@ def _database_json(report: VerifyReport) -> dict[str, Any]:
         "correctable_checksums": report.correctable_checksums,
         "uninitialized_pages": report.uninitialized_pages,
         "trees": report.trees,
+        "entries_compared": report.entries_compared,
         "errors": report.errors,
         "warnings": report.warnings,
         "findings": _findings_json(report.findings),

@@ -8,7 +8,9 @@ What counts as an error, and what does not (`reference/database-format.md` 1, 4.
 - a damaged page is an error where a tree reaches it, a warning where it is free, a note behind the last page the
   database owns, which is not part of it;
 - a page with a single wrong bit is a warning: reading corrects it;
-- in a database that was not shut down cleanly the trees may disagree until recovery: what is found there is a warning.
+- in a database that was not shut down cleanly the trees may disagree until recovery: what is found there is a warning;
+- entries of an index that are not those its records make are an error; a warning where the index is over Unicode text, as
+  the system that made it may have had other sort tables.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from esent.pages.filesystem import FILES, FileSystem
 from esent.pages.header import HEADER_PAGES, DatabaseState
 from esent.pages.page import Page
 from esent.pages.trailer import PatchPage, is_trailer
+from esent.tools.verify_keys import check_keys
 from esent.tools.verify_trees import DAMAGED, STATUS, USED, TreeVerifier
 
 Progress = Callable[[int, int], None]
@@ -73,6 +76,7 @@ class VerifyReport:
     pages_used: int = 0
     pages_available: int = 0
     pages_leaked: int = 0  # owned, but neither in use nor available: wasted, harmless
+    entries_compared: int = 0  # index entries that were compared with the records, primary ones included
     findings: list[Finding] = field(default_factory=list)
     suppressed: int = 0  # findings beyond the limit, counted only
     errors: int = 0
@@ -85,13 +89,14 @@ class VerifyReport:
 
 class _Verifier:
     def __init__(
-        self, database: DatabaseFile, progress: Progress | None, structure: bool, references: bool, limit: int
+        self, database: DatabaseFile, progress: Progress | None, structure: bool, references: bool, keys: bool, limit: int
     ) -> None:
         self.database = database
         self.report = VerifyReport(database.path)
         self.progress = progress
         self.structure = structure
         self.references = references
+        self.keys = keys and database.header.is_clean
         self.limit = limit
         self.count = database.page_count
         self.total = self.count * (2 if structure else 1)
@@ -119,6 +124,8 @@ class _Verifier:
         if self.structure:
             self._trees(tree_findings)
         self._judge_pages()
+        if self.structure and self.keys and not tree_findings and not self.report.errors:
+            self._keys(tree_findings)
         clean = self.database.header.is_clean
         for page, text in tree_findings:
             self.add(Severity.ERROR if clean else Severity.WARNING, text, page)
@@ -248,6 +255,20 @@ class _Verifier:
         for text in verifier.notes:
             self.add(Severity.WARNING, text)
 
+    def _keys(self, findings: list[tuple[int | None, str]]) -> None:
+        """Entries of indexes against records, in a database whose trees are sound."""
+        try:
+            found = check_keys(self.database)
+        except JetError as problem:
+            findings.append((problem.page, f"comparing index entries with records: {problem.message}"))
+            return
+        self.report.entries_compared = found.compared
+        findings += found.wrong
+        for page, text in found.outdated:
+            self.add(Severity.WARNING, text, page)
+        for page, text in found.unknown:
+            self.add(Severity.NOTE, text, page)
+
     def _judge_pages(self) -> None:
         """A finding for each page that is not sound, as bad as the place it has in the database."""
         interesting = bytes(int(value & STATUS in (PAGE_BAD, PAGE_REPAIRABLE) or value & DAMAGED > 0) for value in range(256))
@@ -285,18 +306,20 @@ def verify_database(
     progress: Progress | None = None,
     structure: bool = True,
     references: bool = True,
+    keys: bool = False,
     limit: int = 1000,
     files: FileSystem = FILES,
 ) -> VerifyReport:
     """Verify a database file and report what was found; the file is not changed.
 
     `progress(done, total)` is called now and then, in pages. `structure=False` looks at checksums and header only;
-    `references=False` does not look up the record of each index entry, which takes a search for each. At most `limit`
-    findings are kept, further ones are counted. Damage is in the report; a `JetError` is raised only where the file cannot
-    be opened at all as what it is (JET_errFileNotFound, JET_errFileAccessDenied, a failing disk).
+    `references=False` does not look up the record of each index entry, which takes a search for each; `keys=True` makes the
+    keys of every record anew and compares them with the entries of the indexes. At most `limit` findings are kept, further
+    ones are counted. Damage is in the report; a `JetError` is raised only where the file cannot be opened at all as what it
+    is (JET_errFileNotFound, JET_errFileAccessDenied, a failing disk).
     """
     if isinstance(database, DatabaseFile):
-        return _Verifier(database, progress, structure, references, limit).run()
+        return _Verifier(database, progress, structure, references, keys, limit).run()
     path = Path(database)
     try:
         opened = DatabaseFile(path, files=files)
@@ -307,7 +330,7 @@ def verify_database(
         report.findings.append(Finding(path, None, 0, Severity.ERROR, problem.message))
         return report
     with opened:
-        return _Verifier(opened, progress, structure, references, limit).run()
+        return _Verifier(opened, progress, structure, references, keys, limit).run()
 
 
 _DAMAGED_HEADER = (

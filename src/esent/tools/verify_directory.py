@@ -45,10 +45,12 @@ class DirectoryReport:
         return not errors and all(report.ok for report in self.databases)
 
 
-def verify_directory(directory: Path, *, progress: Progress | None = None, files: FileSystem = FILES) -> DirectoryReport:
+def verify_directory(
+    directory: Path, *, keys: bool = False, progress: Progress | None = None, files: FileSystem = FILES
+) -> DirectoryReport:
     """Verify every database and log stream in `directory`, or in its `new` or `old` where it holds an atomic backup.
 
-    `progress(done, total)` is called now and then, in bytes. Nothing is written.
+    `progress(done, total)` is called now and then, in bytes; `keys` as in `verify_database`. Nothing is written.
     """
     folder = _where_the_files_are(directory, files)
     report = DirectoryReport(folder)
@@ -57,7 +59,8 @@ def verify_directory(directory: Path, *, progress: Progress | None = None, files
     sizes = {path: files.size(path) for path in databases}
     total, done = sum(sizes.values()), 0
     for path in databases:
-        report.databases.append(verify_database(path, progress=_in_bytes(progress, done, sizes[path], total), files=files))
+        part = _in_bytes(progress, done, sizes[path], total)
+        report.databases.append(verify_database(path, keys=keys, progress=part, files=files))
         done += sizes[path]
     report.streams = detect_bases(names)
     for base in report.streams:
