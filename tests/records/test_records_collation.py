@@ -80,6 +80,16 @@ def test_flags() -> None:
     assert key("Äb", mapping=DEFAULT | flags.LINGUISTIC_IGNORE_DIACRITIC) == key("ab")
 
 
+def test_word_sort_and_string_sort() -> None:
+    """The example of the documentation of sorting on Windows."""
+    word_sort = ["billet", "bills", "bill's", "cannot", "cant", "can't", "con", "coop", "co-op"]
+    word_sort += ["sued", "sues", "sue's", "went", "were", "we're"]
+    string_sort = ["bill's", "billet", "bills", "can't", "cannot", "cant", "co-op", "con", "coop"]
+    string_sort += ["sue's", "sued", "sues", "we're", "went", "were"]
+    assert sorted(string_sort, key=key) == word_sort
+    assert sorted(word_sort, key=lambda word: key(word, mapping=DEFAULT | flags.STRING_SORT)) == string_sort
+
+
 def test_languages() -> None:
     assert key("ch", "cs-CZ") > key("hz", "cs-CZ")
     assert key("ch", "cs-CZ") < key("i", "cs-CZ")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from esent.catalog.definition import (
@@ -22,6 +22,7 @@ from esent.catalog.definition import (
     require_one_of_a_kind,
     set_default,
 )
+from esent.catalog.locales import locale_name
 from esent.catalog.objects import (
     INDEX_DERIVED,
     INDEX_TEMPLATE,
@@ -36,6 +37,7 @@ from esent.catalog.system import ObjectType
 from esent.constants import codes, grbits, params
 from esent.engine.cursor import Cursor
 from esent.engine.index_build import build_index, require_empty
+from esent.engine.parameters import UnicodeDefault
 from esent.engine.schema import LiveTable, Schema, SessionTable, schema_of
 from esent.engine.table_view import forget_counters
 from esent.engine.transactions import UnloggedWriter
@@ -536,6 +538,9 @@ def create_indexes(cursor: Cursor, wishes: Sequence[IndexWish]) -> None:
 
 def _new_index(table: SessionTable, wish: IndexWish, database: AttachedDatabase) -> Index:
     name = object_name(wish.name, "an index")
+    default = database.instance.parameters.unicode_default
+    if default != UnicodeDefault() and wish.locale is None and wish.mapping is None:
+        wish = replace(wish, locale=locale_name(default.lcid), mapping=default.map_flags)
     index = define_index(wish, name, table, database.file.page_size)
     if any(each.name.upper() == name.upper() for each in table.indexes):
         raise jet_error(codes.JET_errIndexDuplicate, f"creating index {name} of table {table.name}")

@@ -64,17 +64,26 @@ SUPPORTED_FLAGS = (
     | LINGUISTIC_CASING
 )
 
-_KANA = 34
-_HEBREW, _ARABIC = 40, 41
-_PRIVATE_FIRST, _PRIVATE_LAST = 169, 175
-_WIDE_FIRST, _WIDE_LAST = 192, 239
-_SYMBOL_FIRST, _SYMBOL_LAST = 7, 12
-_CASE_WIDTH, _CASE_SIZE, _CASE_UPPER, _CASE_KATAKANA = 0x01, 0x02, 0x18, 0x20
-_EXTRA = 0xC4
-_MARK_LAST = 1  # primary weights up to this are marks: 0 of repetition, 1 of length
-_LENGTH_MASK = 0x87
-_NO_UNIT = -1
-_LEAST = b"\0\1\2"
+_UNKNOWN = cython.declare(cython.uint, REFUSED)
+_STARTS = cython.declare(cython.uint, CONTRACTION)
+_KANA = cython.declare(cython.uint, 34)
+_HEBREW = cython.declare(cython.uint, 40)
+_ARABIC = cython.declare(cython.uint, 41)
+_PRIVATE_FIRST = cython.declare(cython.uint, 169)
+_PRIVATE_LAST = cython.declare(cython.uint, 175)
+_WIDE_FIRST = cython.declare(cython.uint, 192)
+_WIDE_LAST = cython.declare(cython.uint, 239)
+_SYMBOL_FIRST = cython.declare(cython.uint, 7)
+_SYMBOL_LAST = cython.declare(cython.uint, 12)
+_CASE_WIDTH = cython.declare(cython.uint, 0x01)
+_CASE_SIZE = cython.declare(cython.uint, 0x02)
+_CASE_KATAKANA = cython.declare(cython.uint, 0x20)
+_CASE_UPPER = 0x18
+_EXTRA = cython.declare(cython.uint, 0xC4)
+_MARK_LAST = cython.declare(cython.uint, 1)  # primary weights up to this are marks: 0 of repetition, 1 of length
+_LENGTH_MASK = cython.declare(cython.uint, 0x87)
+_NO_UNIT = cython.declare(cython.int, -1)
+_LEAST = cython.declare(bytes, b"\0\1\2")
 
 
 @cython.cclass
@@ -87,7 +96,7 @@ class _Weights:
     special: bytearray = cython.declare(bytearray)
     small: bytearray = cython.declare(bytearray)
     mark: bytearray = cython.declare(bytearray)
-    kana: bytearray = cython.declare(bytearray)
+    kana: bytearray | None = cython.declare(bytearray)  # None as long as there is no kana, nor any of the extra weights
     width: bytearray = cython.declare(bytearray)
     repeatable: int = cython.declare(cython.int)
     uneven: bool = cython.declare(cython.bint)
@@ -97,10 +106,7 @@ class _Weights:
         self.diacritic = bytearray()
         self.case = bytearray()
         self.special = bytearray()
-        self.small = bytearray()
-        self.mark = bytearray()
-        self.kana = bytearray()
-        self.width = bytearray()
+        self.kana = None
         self.repeatable = _NO_UNIT
         self.uneven = False
 
@@ -116,10 +122,19 @@ class Collation:
     _cases: bytes = cython.declare(bytes)
     _contractions: dict[bytes, bytes] = cython.declare(dict)
     _expansions: tuple[int, ...] = cython.declare(tuple)
-    _flags: int = cython.declare(cython.uint)
-    _traits: int = cython.declare(cython.uint)
     _case_mask: int = cython.declare(cython.uint)
+    # flags
     _has_case: bool = cython.declare(cython.bint)
+    _ignores_nonspace: bool = cython.declare(cython.bint)
+    _ignores_symbols: bool = cython.declare(cython.bint)
+    _string_sort: bool = cython.declare(cython.bint)
+    _least_case: bool = cython.declare(cython.bint)
+    _least_diacritic: bool = cython.declare(cython.bint)
+    # traits of the order
+    _three_bytes: bool = cython.declare(cython.bint)
+    _reversed: bool = cython.declare(cython.bint)
+    _doubled: bool = cython.declare(cython.bint)
+    _unsettled: bool = cython.declare(cython.bint)
     # what of ASCII adds nothing but script, primary and case weight, and those
     _plain: bytes = cython.declare(bytes)
     _plain_scripts: bytes = cython.declare(bytes)
@@ -131,15 +146,22 @@ class Collation:
         self._scripts, self._primaries = order.scripts, order.primaries
         self._diacritics, self._cases = order.diacritics, order.cases
         self._contractions, self._expansions = order.contractions, order.expansions
-        self._flags = flags
-        self._traits = order.flags
+        self._ignores_nonspace = bool(flags & IGNORE_NONSPACE)
+        self._ignores_symbols = bool(flags & IGNORE_SYMBOLS)
+        self._string_sort = bool(flags & STRING_SORT)
+        self._least_case = bool(flags & LINGUISTIC_IGNORE_CASE)
+        self._least_diacritic = bool(flags & LINGUISTIC_IGNORE_DIACRITIC)
+        self._three_bytes = bool(order.flags & THREE_BYTES)
+        self._reversed = bool(order.flags & REVERSED)
+        self._doubled = bool(order.flags & DOUBLED)
         mask = 0x3F
         for flag, bits in ((IGNORE_CASE, _CASE_UPPER), (IGNORE_WIDTH, _CASE_WIDTH), (IGNORE_KANA_TYPE, _CASE_KATAKANA)):
             if flags & flag:
                 mask &= ~bits
         self._case_mask = mask
         self._has_case = not (flags & IGNORE_CASE and flags & IGNORE_WIDTH)
-        first = _SYMBOL_LAST + 1 if flags & IGNORE_SYMBOLS else _SYMBOL_FIRST
+        self._unsettled = self._has_case and bool(order.flags & INVERSE_CASE)
+        first = _SYMBOL_LAST + 1 if self._ignores_symbols else _SYMBOL_FIRST
         self._plain = bytes(
             unit
             for unit in range(0x80)
@@ -149,9 +171,8 @@ class Collation:
         )
         self._plain_scripts = order.scripts[:0x100]
         self._plain_primaries = order.primaries[:0x100]
-        least_case = bool(flags & LINGUISTIC_IGNORE_CASE)
         self._plain_cases = bytes(
-            2 if least_case and order.scripts[unit] > _SYMBOL_LAST else order.cases[unit] & mask for unit in range(0x100)
+            2 if self._least_case and order.scripts[unit] > _SYMBOL_LAST else order.cases[unit] & mask for unit in range(0x100)
         )
 
     def key(self, text: bytes, most: int) -> bytes:
@@ -162,7 +183,7 @@ class Collation:
         if not text[1::2].strip(b"\0"):
             low = text[::2]
             if not low.translate(None, self._plain):
-                if self._has_case and self._traits & INVERSE_CASE:
+                if self._unsettled:
                     raise self._refusal(text, 0)
                 primary: Any = cython.declare(object, bytearray(len(text)))  # C cannot assign to every other byte
                 primary[::2] = low.translate(self._plain_scripts)
@@ -179,13 +200,13 @@ class Collation:
         at: cython.Py_ssize_t = 0
         end: cython.Py_ssize_t
         unit: cython.uint
-        if self._has_case and self._traits & INVERSE_CASE:
+        if self._unsettled:
             raise self._refusal(text, 0)
         while at + 1 < size and len(weights.primary) < most:
             unit = text[at] | text[at + 1] << 8
             end = at + 2
             contracted: bytes | None = None
-            if self._cases[unit] & CONTRACTION:
+            if self._cases[unit] & _STARTS:
                 end = self._contraction_end(text, at)
                 if end > at + 2:
                     contracted = self._contractions[text[at:end]]
@@ -203,10 +224,10 @@ class Collation:
     @cython.cfunc
     def _contraction_end(self, text: bytes, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Where the longest contraction that begins at `at` ends; two bytes on where none does."""
-        bits: cython.uint = self._cases[text[at] | text[at + 1] << 8] & CONTRACTION
+        bits: cython.uint = self._cases[text[at] | text[at + 1] << 8] & _STARTS
         length: cython.Py_ssize_t = 8 if bits == 0xC0 else 5 if bits == 0x80 else 3
         length = min(length, (len(text) - at) // 2)
-        if self._traits & DOUBLED and length >= 2 and text[at : at + 2] == text[at + 2 : at + 4]:
+        if self._doubled and length >= 2 and text[at : at + 2] == text[at + 2 : at + 4]:
             for units in range(length, 1, -1):
                 if text[at + 2 : at + 2 + 2 * units] in self._contractions:
                     raise self._refusal(text, at)  # a doubled contraction, like ddzs of Hungarian for dzsdzs
@@ -230,19 +251,19 @@ class Collation:
         primary: cython.uint = self._primaries[unit]
         diacritic: cython.uint = self._diacritics[unit]
         case: cython.uint = self._cases[unit] & self._case_mask
-        if script == REFUSED or script == 4:
+        if script == _UNKNOWN or script == 4:
             return False
         if script > _SYMBOL_LAST:
             self._add_letter(weights, script, primary, diacritic, case)
         elif script == 0:
             return True
         elif script == 1:
-            if self._flags & LINGUISTIC_IGNORE_DIACRITIC:
+            if self._least_diacritic:
                 diacritic = 2
             if not weights.diacritic:
                 weights.diacritic.append(diacritic)
             elif weights.diacritic[-1] + diacritic > 0xFF:
-                return bool(self._flags & IGNORE_NONSPACE)
+                return self._ignores_nonspace
             else:
                 weights.diacritic[-1] += diacritic
         elif script == 2:
@@ -250,12 +271,15 @@ class Collation:
         elif script == 3:
             return self._add_kana(weights, primary, diacritic, case)
         elif script == 5:
-            weights.primary.extend(bytes((0xFD, 0xFF, primary, diacritic)))
+            weights.primary.append(0xFD)
+            weights.primary.append(0xFF)
+            weights.primary.append(primary)
+            weights.primary.append(diacritic)
             weights.diacritic.append(2)
             weights.case.append(2)
-        elif self._flags & IGNORE_SYMBOLS:
+        elif self._ignores_symbols:
             return True
-        elif script == 6 and not self._flags & STRING_SORT:
+        elif script == 6 and not self._string_sort:
             return self._add_special(weights, primary, diacritic, case)
         else:
             weights.primary.append(script)
@@ -276,9 +300,9 @@ class Collation:
             weights.uneven = True
             return
         if script <= _ARABIC and script != _HEBREW:
-            if self._flags & LINGUISTIC_IGNORE_DIACRITIC:
+            if self._least_diacritic:
                 diacritic = 2
-            if self._flags & LINGUISTIC_IGNORE_CASE:
+            if self._least_case:
                 case = 2
         weights.diacritic.append(diacritic)
         weights.case.append(case)
@@ -288,7 +312,7 @@ class Collation:
         """Whether the diacritic weight of a script is the third byte of the primary one."""
         if _PRIVATE_FIRST <= script <= _PRIVATE_LAST:
             return True
-        return bool(self._traits & THREE_BYTES) and _WIDE_FIRST <= script <= _WIDE_LAST
+        return self._three_bytes and _WIDE_FIRST <= script <= _WIDE_LAST
 
     @cython.cfunc
     def _add_expansion(self, weights: _Weights, number: cython.Py_ssize_t) -> cython.bint:
@@ -306,7 +330,7 @@ class Collation:
     @cython.cfunc
     def _add_part(self, weights: _Weights, unit: cython.uint) -> cython.bint:
         script: cython.uint = self._scripts[unit]
-        if script == REFUSED or script <= 1:
+        if script == _UNKNOWN or script <= 1:
             return False  # a mark would put a separator among the primary weights
         self._add_letter(weights, script, self._primaries[unit], self._diacritics[unit], self._cases[unit] & self._case_mask)
         return True
@@ -320,7 +344,7 @@ class Collation:
             unit: cython.uint = weights.repeatable
             script: cython.uint = self._scripts[unit]
             if script != 3:
-                if script in (2, 4, 6, REFUSED) or self._has_third(script):
+                if script in (2, 4, 6) or script == _UNKNOWN or self._has_third(script):
                     return False
                 self._add_letter(weights, script, self._primaries[unit], diacritic, 2)
                 return True
@@ -332,7 +356,9 @@ class Collation:
             else:
                 primary = self._primaries[unit] & _LENGTH_MASK
                 case = (kana_case & 0xFE) | (case & _CASE_WIDTH)
-        if not self._flags & IGNORE_NONSPACE:
+        if weights.kana is None:
+            weights.small, weights.mark, weights.kana, weights.width = bytearray(), bytearray(), bytearray(), bytearray()
+        if not self._ignores_nonspace:
             weights.small.append(_EXTRA | (case & _CASE_SIZE))
             weights.mark.append(mark)
         weights.kana.append(_EXTRA | (case & _CASE_KATAKANA))
@@ -344,9 +370,9 @@ class Collation:
     def _add_special(self, weights: _Weights, primary: cython.uint, diacritic: cython.uint, case: cython.uint) -> cython.bint:
         if weights.uneven:
             return False  # whether three bytes count as one or as one and a half
-        if self._flags & LINGUISTIC_IGNORE_DIACRITIC:
+        if self._least_diacritic:
             diacritic = 2
-        if self._flags & LINGUISTIC_IGNORE_CASE:
+        if self._least_case:
             case = 2
         position: cython.uint = (-(len(weights.primary) // 2) - 1) & 0xFFFF
         weights.special.append(position >> 8)
@@ -358,13 +384,13 @@ class Collation:
     @cython.cfunc
     def _joined(self, weights: _Weights) -> bytes:
         diacritic: bytes = b""
-        if not self._flags & IGNORE_NONSPACE:
-            if self._traits & REVERSED:
+        if not self._ignores_nonspace:
+            if self._reversed:
                 weights.diacritic.reverse()
             diacritic = bytes(weights.diacritic.rstrip(_LEAST))
         case: bytes = bytes(weights.case.rstrip(_LEAST)) if self._has_case else b""
         extra: bytes = b""
-        if weights.kana:
+        if weights.kana is not None:
             small = weights.small.rstrip(bytes((_EXTRA | _CASE_SIZE,)))
             kana = weights.kana.rstrip(bytes((_EXTRA | _CASE_KATAKANA,)))
             width = weights.width.rstrip(bytes((_EXTRA | _CASE_WIDTH,)))
