@@ -5,12 +5,8 @@ from __future__ import annotations
 import concurrent.futures
 import datetime
 import decimal
-import hashlib
-import json
 import multiprocessing
 import pickle
-import struct
-import uuid
 from typing import Any
 
 import pytest
@@ -19,67 +15,23 @@ from hypothesis import strategies as st
 
 import esent
 from esent.tools.where import ConditionError
+from recorded_rows import assert_same_row, recorded
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
 
-def shown(value: Any, kind: Any) -> Any:
-    """A value of an Arrow column as the recorded dumps show it."""
-    if value is None:
-        return None
-    if pa.types.is_list(kind):
-        return [shown(each, kind.value_type) for each in value]
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, decimal.Decimal):
-        return int(value.scaleb(4))
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        data = struct.pack("<f" if kind == pa.float32() else "<d", value)
-    elif isinstance(value, uuid.UUID):
-        data = value.bytes_le
-    else:
-        assert isinstance(value, bytes)
-        data = value
-    return data.hex() if len(data) <= 128 else {"len": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def same_moments(value: Any, recorded: Any) -> bool:
-    if isinstance(value, list):
-        return len(value) == len(recorded) and all(map(same_moments, value, recorded))
-    (days,) = struct.unpack("<d", bytes.fromhex(recorded))
-    return bool(abs((value - datetime.datetime(1899, 12, 30)) / datetime.timedelta(days=1) - days) < 1e-10)
-
-
 @pytest.mark.parametrize("name", ["engine/clean-4k", "engine/clean-32k", "engine/deleted-4k"])
 def test_everything_in_the_recorded_dumps(fixtures, name: str) -> None:
-    lines = [json.loads(line) for line in fixtures.read(f"{name}/dump.jsonl").splitlines()]
-    columns = {line["table"]: {each["name"]: each for each in line["columns"]} for line in lines if "columns" in line}
-    compared = 0
+    tables = recorded(fixtures, f"{name}/dump.jsonl")
     with esent.open(fixtures.path(f"{name}/db.edb"), read_only=True) as db:
-        for table in db.tables:
-            recorded = [line["r"] for line in lines if line.get("t") == table and "r" in line]
+        assert db.tables == sorted(tables)
+        for table, (columns, rows) in tables.items():
             found = esent.to_arrow(db[table], batch_size=17).read_all()
             found.validate(full=True)
-            assert found.num_rows == len(recorded)
-            for row, wanted in zip(found.to_pylist(), recorded, strict=True):
+            assert found.num_rows == len(rows)
+            for row, wanted in zip(found.to_pylist(), rows, strict=True):
                 assert row.pop("_odd") is None
-                for column, value in row.items():
-                    kind = found.schema.field(column).type
-                    about = columns[table][column]
-                    if value is None:
-                        assert column not in wanted
-                        continue
-                    if about["coltyp"] in (10, 12):
-                        code = "utf-16-le" if about["cp"] == 1200 else "cp1252"
-                        value = [each.encode(code) for each in value] if isinstance(value, list) else value.encode(code)
-                    if about["coltyp"] == 8:
-                        assert same_moments(value, wanted[column])
-                    else:
-                        assert shown(value, kind) == wanted[column], (table, column)
-                    compared += 1
-    assert compared > 500
+                assert_same_row(columns, row, wanted)
 
 
 def test_columns_conditions_and_batches(fixtures) -> None:

@@ -14,7 +14,7 @@ import click
 
 from esent.errors import JetError
 
-COMMANDS = ("backup", "copy", "defrag", "demo", "dump", "info", "recover", "repair", "restore", "tables", "verify")
+COMMANDS = ("backup", "copy", "defrag", "demo", "dump", "export", "info", "recover", "repair", "restore", "tables", "verify")
 
 
 class Commands(click.Group):
