@@ -61,8 +61,14 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("name", ["engine/clean-4k", "engine/deleted-4k"])
-@pytest.mark.parametrize("form", ["jsonl", "csv", "sqlite", "parquet", "arrow"])
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        *((form, "engine/clean-4k") for form in ("jsonl", "csv", "sqlite", "parquet", "arrow")),
+        ("sqlite", "engine/deleted-4k"),
+        ("parquet", "engine/deleted-4k"),
+    ],
+)
 def test_every_format_gives_back_the_recorded_rows(fixtures, tmp_path, form: str, name: str) -> None:
     if form in NEEDS_ARROW:
         pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -83,7 +89,7 @@ def test_every_format_gives_back_the_recorded_rows(fixtures, tmp_path, form: str
         assert entry["rows"] == len(found) == len(wanted)
         for mine, row in zip(found, wanted, strict=True):
             assert mine.pop("_odd") is None
-            assert_same_row(columns, mine, row)
+            assert_same_row(columns, mine, row, signed_zero=form != "sqlite")  # SQLite has no minus zero
     assert sorted(each.name for each in tmp_path.iterdir()) == ["out"]
 
 
@@ -139,9 +145,10 @@ def test_a_damaged_page_costs_its_rows_and_is_in_the_manifest(fixtures, tmp_path
     assert not manifest["whole"]
     for entry, sound in zip(entries(manifest), entries(whole), strict=True):
         if entry["table"] != "AllTypes":
-            assert (entry["sha256"], entry["lost"]) == (sound["sha256"], [])
+            assert (entry["sha256"], entry["damage"]) == (sound["sha256"], [])
             continue
-        assert page in {lost["page"] for lost in entry["lost"]}
+        assert entry["lost"]
+        assert page in {loss["page"] for loss in entry["damage"]}
         assert 0 < sound["rows"] - entry["rows"] < 40
         lines = (tmp_path / "whole" / sound["file"]).read_text("utf-8").splitlines()
         kept = (tmp_path / "out" / entry["file"]).read_text("utf-8").splitlines()
@@ -188,16 +195,21 @@ def test_a_fleet_is_one_dataset(tmp_path) -> None:
     for number in range(3):
         rows = [{"id": each, "name": f"{number}-{each}"} for each in range(10)]
         make(fleet / f"m{number}" / "app.edb", {"id": esent.Int32(), "name": esent.Text()}, rows)
-    make(fleet / "m3" / "app.edb", {"id": esent.Int64(), "name": esent.Text(), "more": esent.Bool()}, [{"id": 2**40, "more": True}])
-    make(fleet / "m4" / "app.edb", {"id": esent.Int32(), "NAME": esent.Guid()}, [{"id": 1, "NAME": "0" * 32}] and [{"id": 1}])
+    make(
+        fleet / "m3" / "app.edb",
+        {"id": esent.Int64(), "name": esent.Text(), "more": esent.Bool()},
+        [{"id": 2**40, "more": True}],
+    )
+    make(fleet / "m4" / "app.edb", {"id": esent.Int32(), "NAME": esent.Guid()}, [{"id": 1}])
     (fleet / "letter.txt").write_text("not a database")
     (fleet / "bad.edb").write_bytes(bytes(4) + b"\xef\xcd\xab\x89" + bytes(20_000))
     out = tmp_path / "out"
     manifest = export(fleet, out, to="parquet", jobs=2)
     assert not manifest["whole"]
     assert len(manifest["sources"]) == 6
-    (bad,) = [source for source in manifest["sources"] if source["error"]]
+    (bad,) = [source for source in manifest["sources"] if not source["whole"]]
     assert bad["path"].endswith("bad.edb")
+    assert bad["error"] or bad["damage"]
     assert manifest["rows"] == 32
     assert len({source["id"] for source in manifest["sources"]}) == 6
     parts = sorted(out.glob("table=people/source=*/part-0.parquet"))
@@ -206,16 +218,15 @@ def test_a_fleet_is_one_dataset(tmp_path) -> None:
     whole = dataset.dataset(out / "table=people", partitioning="hive").to_table()
     assert whole.num_rows == 32
     assert str(whole.schema.field("id").type) == "int64"
-    assert set(whole.schema.names) == {"id", "name", "more", "NAME~extension<arrow.uuid>", "_odd", "source"}
+    assert set(whole.schema.names) == {"id", "name", "more", "NAME~uuid", "_odd", "source"}
     assert any("schemas brought to one" in note for note in manifest["notes"])
     for entry in entries(manifest):
         assert entry["sha256"] == digest(out / entry["file"])
     again = export(fleet / "m0", tmp_path / "again", to="parquet")
     assert again["sources"][0]["id"] in {source["id"] for source in manifest["sources"]}
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
-    count, sources = duckdb.sql(
-        f"SELECT count(*), count(DISTINCT source) FROM read_parquet('{out}/table=people/*/*.parquet', hive_partitioning=true)"
-    ).fetchone()
+    parts_read = f"read_parquet('{out}/table=people/*/*.parquet', hive_partitioning=true)"
+    count, sources = duckdb.connect().execute(f"SELECT count(*), count(DISTINCT source) FROM {parts_read}").fetchone()
     assert (count, sources) == (32, 5)
 
 
@@ -268,11 +279,11 @@ def rename_in_catalog(path: Path, names: dict[str, str]) -> None:
 HOSTILE = {
     "TableOne": "../../ab",
     "TableTwo": "/tmp/abc",
-    "TableThree": "C:\\x\0y|?*",
+    "TableThree": "C:\\x\0y|?*.",
     "TableFour": "samename1",
     "TableFive": "SAMENAME1",
     "TableSix": "nul.aux~",
-    "TableSeven": "sqlite_x1.y",
+    "TableSeven": "sqlite_x.y",
     "ColumnOne": 'a"b,c\nd;e',
 }
 
@@ -285,9 +296,10 @@ def test_hostile_names_stay_inside(tmp_path, form: str) -> None:
     with esent.open(path) as db, db.transaction():
         for name in HOSTILE:
             if name.startswith("Table"):
-                db.create_table(name, {"id": esent.Int32(), "ColumnOne": esent.Text()}, primary_key="id").insert(id=1, ColumnOne="x")
+                table = db.create_table(name, {"id": esent.Int32(), "ColumnOne": esent.Text()}, primary_key="id")
+                table.insert(id=1, ColumnOne="x")
     rename_in_catalog(path, HOSTILE)
-    manifest = export(path, tmp_path / "inner" / ".." / "out", to=form) if False else export(path, tmp_path / "out", to=form)
+    manifest = export(path, tmp_path / "out", to=form)
     wanted = {new for old, new in HOSTILE.items() if old.startswith("Table")}
     assert {entry["table"] for entry in entries(manifest)} == wanted
     assert all(entry["error"] is None and entry["rows"] == 1 for entry in entries(manifest))

@@ -13,6 +13,7 @@ import pytest
 
 from esent.catalog.column_scan import column_batches
 from esent.catalog.objects import Table
+from esent.catalog.salvage import Salvage
 from esent.catalog.scan import scan
 from esent.catalog.schema import Catalog
 from esent.errors import JetError
@@ -141,9 +142,9 @@ def test_a_damaged_page_costs_its_rows(fixtures, tmp_path) -> None:
     copy.write_bytes(data)
     with DatabaseFile(copy) as file:
         table = Catalog.load(file).table("AllTypes")
-        lost: list[JetError] = []
-        found = rows_of(file, table, lost=lost.append)
-        assert victim in {problem.page for problem in lost}
+        salvage = Salvage(file)
+        found = rows_of(file, table, salvage=salvage)
+        assert victim in {loss.page for loss in salvage.losses}
         assert 0 < len(whole) - len(found) < 30
         assert all(row in whole for row in found[:: len(found) // 50])
         with pytest.raises(JetError):

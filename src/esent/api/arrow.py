@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from esent.api.reading_partitions import Partition
@@ -26,23 +26,21 @@ def to_arrow(
     *,
     batch_size: int = BATCH_ROWS,
     odd: bool = True,
-    lost: Callable[[JetError], None] | None = None,
 ) -> Any:
     """The rows of a table, in the order of its primary key, as a `pyarrow.RecordBatchReader`. Needs pyarrow: `esent[arrow]`.
 
     `columns`: these only; `where`: rows for which a condition is true (`esent.tools.where` has its language). A batch has up
     to `batch_size` rows, fewer where they are large. Types are as in `esent.tools.arrow`; `odd` adds the column `_odd` with
-    what a type cannot hold. `lost` is told of each page and record that damage has cost (of a read-only table); without it
-    damage raises.
+    what a type cannot hold. Damage raises, unless the database was opened with `salvage`, whose `losses` then tell of it.
 
     Of a database that is open for writing the rows are what the calling thread sees: those of its transaction, or those
     committed when a batch is read. JET_errColumnNotFound, `ConditionError`, ImportError without pyarrow.
     """
     arrow()
     if isinstance(table, Partition):
-        return table.to_arrow(columns, where, batch_size=batch_size, odd=odd, lost=lost)
+        return table.to_arrow(columns, where, batch_size=batch_size, odd=odd)
     if isinstance(table, ReadOnlyTable):
-        return read_only_reader(table, columns, where, batch_size=batch_size, odd=odd, lost=lost)
+        return read_only_reader(table, columns, where, batch_size=batch_size, odd=odd)
     return _live_reader(table, columns, where, batch_size, odd)
 
 
@@ -53,7 +51,6 @@ def read_only_reader(
     *,
     batch_size: int,
     odd: bool,
-    lost: Callable[[JetError], None] | None,
     low: bytes | None = None,
     high: bytes | None = None,
 ) -> Any:
@@ -62,7 +59,7 @@ def read_only_reader(
     schema = schema_of(table.name, selection.columns, odd=odd)
 
     def batches() -> Iterator[Any]:
-        for batch, chosen in selection.batches(table.source, batch_rows=batch_size, low=low, high=high, lost=lost):
+        for batch, chosen in selection.batches(table.source, batch_rows=batch_size, low=low, high=high, salvage=table.salvage):
             found = record_batch(schema, selection.columns, batch)
             yield found if chosen is None else found.filter(arrow().array(chosen, arrow().bool_()))
 
@@ -100,8 +97,8 @@ def _live_columnar(table: Table, selection: Selection, rows: int) -> Iterator[Co
                         cursor.database.file,
                         selection.table,
                         selection.read,
+                        lambda lid: at[0].require_long_values().read(lid, 0, None),
                         batch_rows=rows,
-                        read=lambda lid: at[0].require_long_values().read(lid, 0, None),
                     )
                 more = _fill(cursor, columnar, first=first)
                 first = False

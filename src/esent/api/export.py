@@ -16,7 +16,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import datetime
-import glob
+import fnmatch
 import hashlib
 import json
 import multiprocessing
@@ -63,12 +63,34 @@ def find_databases(given: Iterable[PathLike]) -> list[Path]:
             if not path.exists():
                 raise jet_error(codes.JET_errFileNotFound, "looking for a database", file=path)
         else:
-            names = glob.glob(str(each), recursive=True)  # noqa: PTH207 - absolute patterns, too
-            matched = [file for name in sorted(names) if (file := Path(name)).is_file()]
+            matched = sorted(_matching(path))
         if not matched:
             raise jet_error(codes.JET_errFileNotFound, "looking for databases: there is none", file=path)
         found.update(dict.fromkeys(Path(os.path.abspath(file)) for file in matched))  # noqa: PTH100 - links stay as they are
     return list(found)
+
+
+def _matching(pattern: Path) -> Iterator[Path]:
+    """The files whose paths a pattern matches, part by part."""
+    parts = pattern.parts
+    fixed = next(number for number, part in enumerate(parts) if any(sign in part for sign in _WILD))
+    top = Path(*parts[:fixed])
+    wild = parts[fixed:]
+    for folder, folders, names in os.walk(top):
+        below = Path(folder).relative_to(top).parts
+        if "**" not in wild and len(below) + 1 >= len(wild):
+            folders.clear()
+        for name in names:
+            if _matches((*below, name), wild):
+                yield Path(folder, name)
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
 def _begins_like_one(path: Path) -> bool:
@@ -124,8 +146,8 @@ def export(
     never written to; a dirty one is read as of its last commit if its logs are beside it or in `log_directory`, `dirty` reads
     it as it is. `null` is what stands for NULL in CSV. `jobs` processes work at once.
 
-    What is wrong with one database is told in the manifest, whose "whole" is then false, and does not end the export. `out` gets
-    its name when all is written; with `force` it replaces a former export. Raises ValueError for a format that is none,
+    What is wrong with one database is told in the manifest, whose "whole" is then false, and does not end the export. `out`
+    gets its name when all is written; with `force` it replaces a former export. Raises ValueError for a format that is none,
     `ConditionError`, ImportError where pyarrow is needed and absent, JET_errFileAlreadyExists and the like for `out`, OSError
     where writing fails; then nothing is left.
     """
@@ -191,9 +213,7 @@ def _reports(
         at_once = 1 if waiting else at_once
 
 
-def _in_processes(
-    paths: dict[int, Path], work: Path, options: Options, jobs: int
-) -> Iterator[tuple[int, SourceReport]]:
+def _in_processes(paths: dict[int, Path], work: Path, options: Options, jobs: int) -> Iterator[tuple[int, SourceReport]]:
     """Reports from a pool of processes, fewer than asked for where a process died."""
     context = multiprocessing.get_context("spawn")  # a fork would copy the threads of a progress display
     with concurrent.futures.ProcessPoolExecutor(min(jobs, len(paths)), context) as pool:
@@ -251,7 +271,7 @@ class _Assembly:
             "replayed": report.replayed,
             "whole": report.is_whole,
             "error": report.error,
-            "catalog_damage": report.catalog_damage,
+            "damage": report.damage,
             "changed_while_read": report.changed,
             "tables": tables,
         }
@@ -269,8 +289,8 @@ class _Assembly:
             "sha256": None,
             "schema": schema,
             "odd_values": table.odd_values,
-            "lost_count": table.lost_count,
             "lost": table.lost,
+            "damage": table.damage,
             "error": table.error,
         }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from esent.api.reading import ReadOnlyDatabase
-from esent.catalog.schema import Catalog
+from esent.catalog.salvage import Salvage
 from esent.constants import codes
 from esent.errors import JetError
 from esent.log.files import detect_bases, find_name, list_generations, log_name
@@ -35,7 +35,8 @@ class SourceReport:
     sha256: str | None = None
     header: dict[str, Any] = field(default_factory=dict)
     replayed: dict[str, Any] | None = None
-    catalog_damage: str | None = None
+    damage: list[dict[str, Any]] = field(default_factory=list)  # of what is no table's: headers, catalog, logs
+    lost: bool = False
     tables: list[TableReport] = field(default_factory=list)
     outputs: dict[str, tuple[int, str]] = field(default_factory=dict)
     error: str | None = None
@@ -44,8 +45,8 @@ class SourceReport:
     @property
     def is_whole(self) -> bool:
         """Whether everything that was asked for is there."""
-        wrong = self.error or self.catalog_damage or self.changed
-        return not wrong and not any(table.error or table.lost_count for table in self.tables)
+        wrong = self.error or self.lost or self.changed
+        return not wrong and not any(table.error or table.lost for table in self.tables)
 
 
 def export_source(path: Path, folder: Path, options: Options, told: Told = lambda count: None) -> SourceReport:
@@ -83,24 +84,28 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _export(path: Path, folder: Path, options: Options, told: Told, found: SourceReport) -> None:
-    with _opened(path, options, found) as source:
-        catalog = Catalog.load(source)
-        if catalog.damage is not None:
-            found.catalog_damage = f"the catalog was read from its shadow copy: {catalog.damage}"
-        export_tables(CountingSource(source, told), catalog, options, folder, found.tables.append)
+    with _opened(path, options, found) as salvage:
+        export_tables(CountingSource(salvage.file, told), salvage, options, folder, found.tables.append)
+        names = {table.name for table in found.tables}
+        losses = [loss for loss in salvage.losses if loss.table not in names]
+        found.damage = [loss.as_json() for loss in losses]
+        found.lost = bool(salvage.losses.suppressed) or any(not loss.complete for loss in losses)
 
 
 @contextlib.contextmanager
-def _opened(path: Path, options: Options, found: SourceReport) -> Iterator[DatabaseFile]:
-    with DatabaseFile(path) as file:
+def _opened(path: Path, options: Options, found: SourceReport) -> Iterator[Salvage]:
+    with DatabaseFile(path, infer=True) as file:
         found.header = _about(file.header)
-        if options.dirty:
-            yield file
+        if file.header_damage is not None:
+            found.header["state"] = "unknown, the headers are damaged"
+        dirty = file.header_damage is None and file.header.dbstate == DatabaseState.DIRTY_SHUTDOWN
+        if not dirty or options.dirty:
+            yield Salvage(file)
             return
     with ReadOnlyDatabase(path, log_directory=options.log_directory) as database:
         if database.replayed is not None:
             found.replayed = _about_logs(database.log_directory or path.parent, database.replayed)
-        yield database.source
+        yield Salvage(database.source)
 
 
 def _about(header: DatabaseHeader) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from esent.api.rows import Row
 from esent.catalog.column_scan import BATCH_ROWS
 from esent.constants import codes
-from esent.errors import JetError, jet_error
+from esent.errors import jet_error
 from esent.tree.cursor import Tree
 
 if TYPE_CHECKING:
@@ -62,20 +62,17 @@ class Partition:
         *,
         batch_size: int = BATCH_ROWS,
         odd: bool = True,
-        lost: Callable[[JetError], None] | None = None,
     ) -> Any:
         """As `esent.to_arrow`, of these rows. The database is open until the reader has come to its end."""
         from esent.api.arrow import read_only_reader
         from esent.tools.arrow import arrow
 
         with self.open() as table:
-            schema = read_only_reader(table, columns, where, batch_size=batch_size, odd=odd, lost=lost).schema
+            schema = read_only_reader(table, columns, where, batch_size=batch_size, odd=odd).schema
 
         def batches() -> Iterator[Any]:
             with self.open() as table:
-                yield from read_only_reader(
-                    table, columns, where, batch_size=batch_size, odd=odd, lost=lost, low=self.low, high=self.high
-                )
+                yield from read_only_reader(table, columns, where, batch_size=batch_size, odd=odd, low=self.low, high=self.high)
 
         return arrow().RecordBatchReader.from_batches(schema, batches())
 

@@ -21,6 +21,7 @@ from esent.tree.source import PageSource
 if TYPE_CHECKING:
     from esent.api.reading import ReadOnlyDatabase
     from esent.api.reading_partitions import Partition
+    from esent.catalog.salvage import Salvage
     from esent.tools.table_damage import TableDamage
 
 _KEEP = 64  # pages of a tree that stay in memory between look-ups
@@ -120,6 +121,11 @@ class ReadOnlyTable:
             self._damage = TableDamage(database.salvage, definition, self._view)
             self._long_values = database.salvage.long_values(definition, keep=_KEEP)
             self.tree = database.salvage.rows(definition, keep=_KEEP)
+
+    @property
+    def salvage(self) -> Salvage | None:
+        """What is done about damage, if anything is."""
+        return None if self._database is None else self._database.salvage
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _table_of, (self._belongs_to(), self.name)

@@ -8,10 +8,11 @@ from esent.constants import codes, grbits
 from esent.errors import JetError, jet_error
 from esent.log.files import detect_bases, detect_extension, find_name, list_generations, log_name
 from esent.log.header import HEADER_SIZE, LogHeader
+from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import FileSystem
-from esent.pages.header import DatabaseHeader
+from esent.pages.header import DatabaseHeader, DatabaseState
 from esent.pages.overlay import OverlayFileSystem
-from esent.recovery.options import RecoveryOptions, RecoveryResult
+from esent.recovery.options import MapEntry, RecoveryOptions, RecoveryResult
 from esent.recovery.soft import soft_recover
 
 
@@ -26,10 +27,15 @@ def replay(path: Path, header: DatabaseHeader, logs: Path, files: FileSystem) ->
         if base is None:
             what = "the database was not closed well, and its logs are not there"
             raise jet_error(codes.JET_errDatabaseDirtyShutdown, what, file=path)
-        options = RecoveryOptions(log_path=logs, base=base, files=overlay, alternate_path=path.parent)
-        # only this database is wanted; others of the stream may be anywhere
+        # only this database is wanted, which is known by its signature whatever its name is now; others may be anywhere
+        options = RecoveryOptions(log_path=logs, base=base, files=overlay, restore_map=[MapEntry("", path)])
         options.grbit = grbits.JET_bitReplayIgnoreMissingDB
-        return overlay, soft_recover(options)
+        result = soft_recover(options)
+        with DatabaseFile(path, files=overlay) as file:
+            if file.header.dbstate == DatabaseState.DIRTY_SHUTDOWN:
+                what = "the database was not closed well, and the logs that are there do not know it"
+                raise jet_error(codes.JET_errDatabaseDirtyShutdown, what, file=path)
+        return overlay, result
     except BaseException:
         overlay.close()
         raise

@@ -85,30 +85,32 @@ def command(
 def _tell(manifest: dict[str, Any], out: Path) -> None:
     tables = 0
     for source in manifest["sources"]:
-        for wrong in (source["error"], source["catalog_damage"]):
-            if wrong:
-                click.echo(f"{source['path']}: {wrong}", err=True)
+        if source["error"]:
+            click.echo(f"{source['path']}: {source['error']}", err=True)
+        _tell_damage(f"{source['path']}: ", source["damage"])
         if source["changed_while_read"]:
             click.echo(f"{source['path']}: the file has changed while it was read", err=True)
         if source["replayed"]:
             click.echo(f"{source['path']} is dirty: exported as of its last commit, from its logs", err=True)
         for table in source["tables"]:
             tables += table["file"] is not None
-            _tell_losses(source["path"], table)
+            start = f"{source['path']}, table {table['table']}: "
+            if table["error"]:
+                click.echo(start + table["error"], err=True)
+            _tell_damage(start, table["damage"])
     for note in manifest["notes"]:
         click.echo(note, err=True)
     rows, databases = manifest["rows"], len(manifest["sources"])
     click.echo(f"{rows} rows of {tables} tables of {databases} database{'' if databases == 1 else 's'} in {out}")
 
 
-def _tell_losses(path: str, table: dict[str, Any]) -> None:
-    start = f"{path}, table {table['table']}: "
-    if table["error"]:
-        click.echo(start + table["error"], err=True)
-    for lost in table["lost"][:_SHOWN]:
-        click.echo(f"{start}{lost['error']} ({lost['code']}): {lost['what']}", err=True)
-    if table["lost_count"] > _SHOWN:
-        click.echo(f"{start}{table['lost_count'] - _SHOWN} more losses", err=True)
+def _tell_damage(start: str, damage: list[dict[str, Any]]) -> None:
+    for loss in damage[:_SHOWN]:
+        page = "" if loss["page"] is None else f"page {loss['page']}, "
+        end = " (nothing is lost)" if loss["complete"] else ""
+        click.echo(f"{start}{page}{loss['part']}: {loss['text']}{end}", err=True)
+    if len(damage) > _SHOWN:
+        click.echo(f"{start}{len(damage) - _SHOWN} more, which the manifest lists", err=True)
 
 
 __all__ = ["command"]

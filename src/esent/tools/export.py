@@ -1,4 +1,8 @@
-"""The tables of one database to files: what goes where, what was lost on the way."""
+"""The tables of one database to files: what goes where, what was lost on the way.
+
+`TableReport.damage` has the losses (`catalog/salvage.py`) that belong to the table; `lost` is true where rows may be missing,
+and not only the pages that led to them.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from esent.catalog.column_scan import BATCH_ROWS
 from esent.catalog.objects import Table
+from esent.catalog.salvage import Salvage
 from esent.catalog.schema import Catalog
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.records.columnar import ColumnBatch
 from esent.records.columns import Coltyp
 from esent.tools.arrow import unique_names
-from esent.tools.export_files import EXTENSIONS, SqliteFile, Writer, open_writer
+from esent.tools.export_files import EXTENSIONS, NEED_ARROW, SqliteFile, Writer, open_writer
 from esent.tools.selection import Selection
 from esent.tools.where import Condition, ConditionError
 from esent.tree.source import PageSource
 
-LOSSES_TOLD = 1000  # of one table, in full; the others are counted
 _HASH_STEP = 1 << 20
+_ROWS_AS_VALUES = 4096
 
 
 @dataclass(slots=True)
@@ -38,6 +44,11 @@ class Options:
     null: str = ""
     log_directory: Path | None = None
 
+    @property
+    def batch_rows(self) -> int:
+        """Rows that are in memory at once: more of them make larger row groups, fewer are quicker as Python values."""
+        return BATCH_ROWS if self.form in NEED_ARROW else _ROWS_AS_VALUES
+
 
 @dataclass(slots=True)
 class TableReport:
@@ -48,18 +59,9 @@ class TableReport:
     rows: int = 0
     odd_values: int = 0
     columns: list[dict[str, Any]] = field(default_factory=list)
-    lost: list[dict[str, Any]] = field(default_factory=list)
-    lost_count: int = 0
+    damage: list[dict[str, Any]] = field(default_factory=list)
+    lost: bool = False
     error: str | None = None
-
-    def note(self, problem: JetError) -> None:
-        """A page that could not be followed, or a record that is none."""
-        about = {"page": problem.page, "code": problem.code, "error": problem.name, "what": problem.message}
-        if about in self.lost:
-            return
-        self.lost_count += 1
-        if len(self.lost) < LOSSES_TOLD:
-            self.lost.append(about)
 
 
 class CountingSource:
@@ -85,13 +87,16 @@ def chosen_tables(catalog: Catalog, options: Options) -> list[str]:
 
 
 def export_tables(
-    source: PageSource, catalog: Catalog, options: Options, folder: Path, report: Callable[[TableReport], None]
+    source: PageSource, salvage: Salvage, options: Options, folder: Path, report: Callable[[TableReport], None]
 ) -> None:
     """Write the tables of a database to files in `folder`, named by numbers, and `report` each.
+
+    `source` gives the pages of the file that `salvage` is of.
 
     What is wrong with a table is told in its report. OSError, sqlite3.Error where writing fails.
     """
     condition = None if options.where is None else Condition(options.where)
+    catalog = salvage.catalog
     with contextlib.ExitStack() as stack:
         shared = None
         if options.form == "sqlite":
@@ -101,7 +106,7 @@ def export_tables(
             found = TableReport(name)
             path = folder / f"{number}.{EXTENSIONS[options.form]}"
             try:
-                _export(source, catalog.table(name), options, condition, shared, path, found)
+                _export(source, salvage, catalog.table(name), options, condition, shared, path, found)
                 found.file = path.name if shared is None else "tables.sqlite"
             except JetError as problem:
                 found.error = str(problem)
@@ -112,11 +117,15 @@ def export_tables(
             if found.error is not None:
                 path.unlink(missing_ok=True)
             catalog.forget(name)
+            losses = [loss for loss in salvage.losses if loss.table == name]
+            found.damage = [loss.as_json() for loss in losses]
+            found.lost = any(not loss.complete for loss in losses)
             report(found)
 
 
 def _export(
     source: PageSource,
+    salvage: Salvage,
     table: Table,
     options: Options,
     condition: Condition | None,
@@ -147,7 +156,7 @@ def _export(
     else:
         writer = open_writer(options.form, path, table.name, selection.columns, null=options.null)
     with contextlib.closing(writer):
-        for batch, chosen in selection.batches(source, lost=found.note):
+        for batch, chosen in selection.batches(source, batch_rows=options.batch_rows, salvage=salvage):
             found.rows += writer.write(batch, chosen)
             found.odd_values += len(_odd_of(batch, chosen))
 

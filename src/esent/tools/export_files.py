@@ -27,6 +27,7 @@ EXTENSIONS = {"jsonl": "jsonl", "csv": "csv", "sqlite": "sqlite", "parquet": "pa
 FORMATS = tuple(EXTENSIONS)
 NEED_ARROW = frozenset({"parquet", "arrow"})
 _WRITE_BUFFER = 1 << 20
+_AS_TEXT = frozenset({Coltyp.CURRENCY, Coltyp.DATE_TIME, Coltyp.GUID, Coltyp.TEXT, Coltyp.LONG_TEXT})
 
 
 class Writer(Protocol):
@@ -100,7 +101,8 @@ class SqliteFile:
         """A new table for the rows of table `name`. ValueError where it has more columns than SQLite takes."""
         # one for the odd values
         most = min(
-            self.connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN), self.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+            self.connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN),
+            self.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER),
         )
         if len(columns) + 1 > most:
             raise ValueError(f"{len(columns)} columns, where SQLite takes {most - 1}; --columns chooses some")
@@ -128,12 +130,10 @@ class SqliteTable:
         kinds = [_affinity(column) for column in columns]
         defined = [f"{_quoted(each)} {kind}".rstrip() for each, kind in zip(self._names, kinds, strict=True)]
         connection.execute(f"CREATE TABLE {_quoted(name)} ({', '.join([*defined, f'{_quoted(odd)} TEXT'])})")
+        about = [(each.name, Coltyp(each.coltyp).name, each.columnid, each.code_page, each.is_multivalued) for each in columns]
         connection.executemany(
             'INSERT INTO "_esent_columns" VALUES (?,?,?,?,?,?,?,?)',
-            [
-                (name, source, each, column.name, Coltyp(column.coltyp).name, column.columnid, column.code_page, column.is_multivalued)
-                for each, column in zip(self._names, columns, strict=True)
-            ],
+            [(name, source, mine, *each) for mine, each in zip(self._names, about, strict=True)],
         )
         self._insert = f"INSERT INTO {_quoted(name)} VALUES ({','.join('?' * (len(columns) + 1))})"
 
@@ -153,7 +153,13 @@ class SqliteTable:
 
 def _affinity(column: Column) -> str:
     """The declared type: none where a value may be of two kinds, so that SQLite keeps each as it is."""
-    if column.is_multivalued or column.coltyp in (Coltyp.CURRENCY, Coltyp.DATE_TIME, Coltyp.GUID, Coltyp.TEXT, Coltyp.LONG_TEXT):
+    if column.is_multivalued or column.coltyp in (
+        Coltyp.CURRENCY,
+        Coltyp.DATE_TIME,
+        Coltyp.GUID,
+        Coltyp.TEXT,
+        Coltyp.LONG_TEXT,
+    ):
         return "TEXT"
     if column.coltyp in (Coltyp.IEEE_SINGLE, Coltyp.IEEE_DOUBLE):
         return "REAL"

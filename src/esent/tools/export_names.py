@@ -1,8 +1,8 @@
 """Names of files for tables and databases whose own names may be anything.
 
-Every character that is not a letter, a digit or one of a few harmless signs becomes %XX (of its UTF-8), as in a URL, which is also
-how the readers of partitioned datasets take such names apart. What remains can leave no folder, hides nothing, means no device, and
-is not too long; the manifest tells which table is where.
+Every character that is not a letter, a digit or one of a few harmless signs becomes %XX (of its UTF-8), as in a URL, which is
+also how the readers of partitioned datasets take such names apart. What remains can leave no folder, hides nothing, means no
+device, and is not too long; the manifest tells which table is where.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LONGEST = 120
 
 
 def safe_name(name: str) -> str:
-    """`name` as a part of a path on any system; different names stay different, except that long ones are told apart by a hash."""
+    """`name` as a part of a path on any system. Different names stay different; long ones are told apart by a hash."""
     found = "".join(each if each in _HARMLESS else _escaped(each) for each in name)
     if found[:1] in (".", " ", "~", "") or found.split(".")[0].strip().upper() in _DEVICES:
         found = _escaped(name[:1]) + found[1:] if name else "%00"

@@ -1,17 +1,17 @@
 """Batches as rows of plain values, for the formats that are written row by row.
 
-| value           | JSON lines                                | CSV            | SQLite                                          |
-|-----------------|-------------------------------------------|----------------|-------------------------------------------------|
-| Bit             | true, false                               | true, false    | 1, 0                                            |
-| integers        | number                                    | digits         | INTEGER; above 2^63 - 1 the digits as TEXT       |
-| IEEE            | number; "NaN", "Infinity", "-Infinity"    | the same       | REAL; "NaN" as TEXT                             |
-| Currency        | string with four decimals                 | the same       | the same, TEXT                                  |
-| DateTime        | string, ISO 8601, without a zone          | the same       | the same, TEXT                                  |
-| GUID            | string                                    | the same       | the same, TEXT                                  |
-| Text            | string                                    | text           | TEXT                                            |
-| Binary          | string of hexadecimal digits              | the same       | BLOB                                            |
-| several values  | array                                     | the array as JSON | the array as JSON, TEXT                      |
-| NULL            | null                                      | see the option | NULL                                            |
+| value          | JSON lines                             | CSV               | SQLite                                    |
+|----------------|----------------------------------------|-------------------|-------------------------------------------|
+| Bit            | true, false                            | true, false       | 1, 0                                      |
+| integers       | number                                 | digits            | INTEGER; above 2^63 - 1 the digits as TEXT |
+| IEEE           | number; "NaN", "Infinity", "-Infinity" | the same          | REAL; "NaN" as TEXT; no minus zero        |
+| Currency       | string with four decimals              | the same          | the same, TEXT                            |
+| DateTime       | string, ISO 8601, without a zone       | the same          | the same, TEXT                            |
+| GUID           | string                                 | the same          | the same, TEXT                            |
+| Text           | string                                 | text              | TEXT                                      |
+| Binary         | string of hexadecimal digits           | the same          | BLOB                                      |
+| several values | array                                  | the array as JSON | the array as JSON, TEXT                   |
+| NULL           | null                                   | see the option    | NULL                                      |
 
 Odd values of a row (`records/columnar.py`) are an array of {"column", "number", "stored" or "error"}.
 """

@@ -2,8 +2,8 @@
 
 A column of the same name (case apart) in several databases is one column where one type can hold all its values exactly: of
 integers the smallest such integer, of IEEE numbers the larger; of lists the same for their values. Where there is none, the
-column keeps the type it has in the first database, and what is of another type stands in a column of its own, NAME~TYPE. Columns
-that a database has not are NULL. Columns are in the order of the first database, others behind them, odd values last.
+column keeps the type it has in the first database, and what is of another type stands in a column of its own, NAME~TYPE.
+Columns that a database has not are NULL. They are in the order of the first database, others behind them, odd values last.
 """
 
 from __future__ import annotations
@@ -41,6 +41,14 @@ def common_type(one: Any, other: Any) -> Any | None:
     return None
 
 
+def _label(kind: Any) -> str:
+    """A type in a word."""
+    pa = arrow()
+    if pa.types.is_list(kind):
+        return f"list<{_label(kind.value_type)}>"
+    return str(kind.extension_name.rpartition(".")[2] if isinstance(kind, pa.BaseExtensionType) else kind)
+
+
 class Unified:
     """The common schema of several; `places` tells for each of them, in order, which of its columns each field comes from."""
 
@@ -64,7 +72,7 @@ class Unified:
             if common is not None:
                 self._fields[place] = self._fields[place].with_type(common)
                 return place
-        name = f"{field.name}~{field.type}" if candidates else field.name
+        name = f"{field.name}~{_label(field.type)}" if candidates else field.name
         while candidates and name.upper() in self._known:
             name += "_"
         self._known.setdefault(name.upper(), [])
@@ -75,7 +83,7 @@ class Unified:
     def fits(self, number: int) -> bool:
         """Whether the schema `number` is the common one already."""
         mine, whole = self._schemas[number], self.schema
-        return mine.names == whole.names and mine.types == whole.types
+        return bool(mine.names == whole.names and mine.types == whole.types)
 
 
 def rewrite(path: Path, unified: Unified, places: list[int | None]) -> None:

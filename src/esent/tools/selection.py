@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from esent.catalog.column_scan import BATCH_ROWS, Lost, column_batches
+from esent.catalog.column_scan import BATCH_ROWS, column_batches
 from esent.catalog.objects import SEGMENT_DESCENDING, Table
+from esent.catalog.salvage import Salvage
 from esent.constants import codes, grbits
 from esent.engine.search_key import SearchKey
 from esent.engine.table_view import TableView
@@ -59,13 +60,13 @@ class Selection:
         batch_rows: int = BATCH_ROWS,
         low: bytes | None = None,
         high: bytes | None = None,
-        lost: Lost | None = None,
+        salvage: Salvage | None = None,
     ) -> Iterator[tuple[ColumnBatch, list[bool] | None]]:
         """Batches of the columns wanted, and which of their rows are. Arguments as of `column_batches`."""
         least, most = self._key_range(source.page_size)
         low = max(low, least) if low is not None and least is not None else low or least
         high = min(high, most) if high is not None and most is not None else high or most
-        scan = column_batches(source, self.table, self.read, batch_rows=batch_rows, low=low, high=high, lost=lost)
+        scan = column_batches(source, self.table, self.read, batch_rows=batch_rows, low=low, high=high, salvage=salvage)
         for batch in scan:
             yield self.wanted(batch), self.chosen(batch)
 
