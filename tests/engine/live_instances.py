@@ -14,9 +14,14 @@ from esent.log.reader import LogFile
 from esent.log.records import Record
 from esent.pages.filesystem import FILES, FileSystem
 
+NEVER = 1e6
+
 
 def running(folder: Path, *, files: FileSystem = FILES, **parameters: int) -> Instance:
-    """An instance of a process of its own with everything in one folder. `parameters`: without the JET_param in front."""
+    """An instance of a process of its own with everything in one folder; it cleans up only when it is told to.
+
+    `parameters`: without the JET_param in front.
+    """
     instance = Process().create(folder.name)
     instance.files = files
     values = instance.parameters
@@ -25,6 +30,7 @@ def running(folder: Path, *, files: FileSystem = FILES, **parameters: int) -> In
     for name, value in {"LogFileSize": 64, "MaxTemporaryTables": 0, **parameters}.items():
         values.put(getattr(params, f"JET_param{name}"), value)
     instance.initialise(InitRequest())
+    instance.cleanup.delay = NEVER
     return instance
 
 

@@ -169,6 +169,7 @@ class AttachedDatabase:
         store.fragment = number(params.JET_paramPageFragment)
         store.log_undo_info = lambda page: instance.transactions.log_undo_info(self.dbid, page)
         store.reserved_space = lambda page, beside: instance.transactions.reserved_space(self.dbid, page, beside=beside)
+        store.dead = lambda page: instance.transactions.dead_lines(self.dbid, page)
         store.holding = self._ranges.hold
         store.writing = instance.gate.writing
         store.extended = self._extended
@@ -435,6 +436,7 @@ class Databases:
                 elif not read_only:
                     database.stamp_attached_unlogged()
                 self._attached[database.number] = database
+                instance.cleanup.attached(database)
         except BaseException:
             held.close()
             raise
@@ -525,6 +527,7 @@ class Databases:
             self.close_all(user, database.number)
         if not database.read_only:
             with instance.lock:
+                instance.cleanup.forget(database)
                 instance.transactions.forget_database(database.dbid)
             database.flush()
         position: Lgpos | None = None

@@ -138,9 +138,21 @@ def _create_tree(
 
 
 def _free_tree(database: AttachedDatabase, writer: Writer, name: TreeName, below: Sequence[int] = ()) -> None:
-    """Give a tree's space back, that of the trees below included; nothing of them needs cleaning up any more."""
+    """Give a tree's space back, that of the trees below included; nothing of them needs cleaning up any more.
+
+    While others have open changes in it, as they have in an index that was being created, it stays: a recovery would undo them.
+    """
+    store = database.instance.transactions.store
+    known = store.known_tree(database.dbid, name.objid)
+    if known is not None and any(
+        not version.transaction.commit0 and version.transaction is not writer.transaction
+        for chain in known.chains.values()
+        for version in chain.versions
+    ):
+        store.call_when_clean(lambda cleaner: _free_tree(database, cleaner, name, below))
+        return
     for objid in (name.objid, *below):
-        database.instance.transactions.store.forget_tree(database.dbid, objid)
+        store.forget_tree(database.dbid, objid)
     database.store.free(_writer(database, writer), name)
 
 

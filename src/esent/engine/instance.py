@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esent.backup.context import BackupContext
 from esent.constants import codes, grbits, params
+from esent.engine.cleanup import Cleanup
 from esent.engine.database import AttachedDatabase, Databases
 from esent.engine.gates import WriteGate
 from esent.engine.handles import InstanceHandle
@@ -74,6 +75,7 @@ class Instance:
         self._calls: Counter[int] = Counter()  # thread -> how deep it is in calls of this instance
         self._idle = threading.Condition(self.lock)
         self.transactions = Transactions(self)
+        self.cleanup = Cleanup(self)
 
     @property
     def name(self) -> str | None:
@@ -218,12 +220,13 @@ class Instance:
     def _shut_down(self, *, dirty: bool) -> None:
         """End the sessions; then, unless it is to stay dirty: mark in the log, clean headers, end record, checkpoint."""
         self.transactions.stop()
+        self.cleanup.stop()
         undo = not dirty and self.unavailable is None
         for session in self.all_sessions():
             session.close(undo=undo)
         if undo:
-            with self.lock:
-                self.transactions.clean_quietly()
+            with self.lock, suppress(JetError):
+                self.cleanup.finish()
         log = self._log
         if log is None:
             if not dirty:

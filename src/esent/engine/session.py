@@ -345,7 +345,7 @@ class Session(Writer):
             raise jet_error(codes.JET_errInvalidGrbit, f"idling with grbit {grbit!r}")
         if not grbit or grbit & (grbits.JET_bitIdleCompact | grbits.JET_bitIdleCompactAsync):
             with self.instance.lock:
-                self.instance.transactions.clean()
+                self.instance.cleanup.finish()
         return codes.JET_wrnNoIdleActivity if not grbit or grbit & grbits.JET_bitIdleCompact else 0
 
     def close(self, *, undo: bool = True) -> None:

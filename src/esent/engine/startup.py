@@ -148,6 +148,7 @@ def start_log(instance: Instance, request: InitRequest) -> tuple[int, InstanceLo
     else:
         recovered = soft_recover(recovery_options(instance, request))
         warning = recovered.warning
+        instance.cleanup.recovered = recovered.traces
         for note in recovered.notes:
             events.warning("recovering %s: %s", instance.name or "the instance", note)
         stream = _resume(instance)

@@ -56,6 +56,7 @@ from esent.pages.edit import (
     PAGE_PARENT_OF_LEAF,
     PAGE_ROOT,
     PAGE_SCRUBBED,
+    PAGE_SPACE_TREE,
 )
 from esent.pages.primitives import LGPOS_MAX, LGPOS_MIN, Lgpos
 from esent.recovery import redo_trees
@@ -106,9 +107,9 @@ class DatabaseStore:
     """The live pages of one database; a `tree.live.NodeStore`, a page source, and what redo functions work on.
 
     For the owner to set: `log_undo_info(page)` is called before a page is written, `reserved_space(page, beside)` gives the
-    bytes that must stay free on it; `holding(first, last)` keeps backups off pages while they are written, `writing()` waits
-    while writes are frozen; `extended(pages)` is told of a file that has become longer; `tend()` is called between two
-    operations.
+    bytes that must stay free on it, `dead(page)` the lines of nodes that nobody can see any more; `holding(first, last)`
+    keeps backups off pages while they are written, `writing()` waits while writes are frozen; `extended(pages)` is told of a
+    file that has become longer; `tend()` is called between two operations.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class DatabaseStore:
         self.read_page = self.cache.read_page
         self.log_undo_info: Callable[[CachedPage], None] | None = None
         self.reserved_space: Callable[[CachedPage, tuple[bytes, bytes] | None], int] | None = None
+        self.dead: Callable[[CachedPage], list[int]] | None = None
         self.holding: Callable[[int, int], AbstractContextManager[None]] = lambda _first, _last: nullcontext()
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
         self.extended: Callable[[int], None] | None = None
@@ -225,6 +227,11 @@ class DatabaseStore:
 
     def reserved(self, page: CachedPage, beside: tuple[bytes, bytes] | None) -> int:
         return self.reserved_space(page, beside) if self.reserved_space is not None else 0
+
+    def dead_lines(self, page: CachedPage) -> list[int]:
+        if self.dead is None or page.flags & PAGE_SPACE_TREE or not page.is_leaf:
+            return []
+        return self.dead(page)
 
     # -- to the file ------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ undo of a recovery meet the same steps. It all happens with the lock of the inst
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,7 @@ from esent.constants import codes, grbits, params
 from esent.errors import JetError, jet_error
 from esent.log import kinds
 from esent.log.records import Begin, Begin0, Commit, Commit0, Rollback, UndoInfo
+from esent.pages.edit import NODE_DELETED
 from esent.pages.primitives import LGPOS_MIN, Lgpos
 from esent.versions.store import (
     OPER_ACTION,
@@ -75,6 +77,8 @@ class PageImage(Protocol):
     def key(self, line: int) -> bytes: ...
 
     def value(self, line: int) -> bytes: ...
+
+    def node_flags(self, line: int) -> int: ...
 
     def seek(self, key: bytes, data: bytes | None = None) -> tuple[int, bool]: ...
 
@@ -181,8 +185,11 @@ class Transactions:
             position = self.instance.append(Commit0(session.procid, 0, commit0))
         store.commit(transaction, commit0)
         self._finish(session)
-        if store.removable >= CLEAN_AT:
+        removable = store.removable
+        if removable >= CLEAN_AT:
             self.clean_quietly()
+        elif removable:
+            self.instance.cleanup.wake()
         return position
 
     def roll_back_level(self, session: Writer) -> None:
@@ -207,6 +214,8 @@ class Transactions:
             session.lingering = transaction if transaction.versions else None
         if store.undone_nodes:
             self.clean_quietly(undone_only=True)
+        if store.removable:
+            self.instance.cleanup.wake()
 
     @staticmethod
     def _finish(session: Writer) -> None:
@@ -276,6 +285,15 @@ class Transactions:
                 reserved += max(0, size - len(page.value(line)))
         return reserved
 
+    def dead_lines(self, dbid: int, page: PageImage) -> list[int]:
+        """The lines of a leaf whose nodes are flagged deleted and have no versions: a clean-up has not come to them, or never
+        will, because of a crash."""
+        lines = [line for line in range(page.line_count) if page.node_flags(line) & NODE_DELETED]
+        tree = self.store.known_tree(dbid, page.objid) if lines else None
+        if tree is None or not tree.chains:
+            return lines
+        return [line for line in lines if tree.chain(page.key(line), page.value(line)) is None]
+
     def _images_on(self, dbid: int, page: PageImage) -> Iterable[Version]:
         """The open replaces and flag-deletes of the nodes on a page."""
         tree = self.store.known_tree(dbid, page.objid)
@@ -319,39 +337,51 @@ class Transactions:
 
     # -- clean-up -----------------------------------------------------------------------------------------------------
 
-    def clean(self, *, undone_only: bool = False) -> int:
+    def clean(self, *, undone_only: bool = False, most: int | None = None) -> int:
         """Remove the nodes that nobody can see any more, and make the calls that waited for that; how many there were.
 
         With `undone_only` those of inserts that were rolled back: they go at once, deleted ones when there are many or nothing
-        else is to be done. It is a transaction of its own, without versions. What fails is tried again at the next clean-up.
+        else is to be done. `most`: nodes to remove now. It is a transaction of its own, without versions. What fails is tried
+        again at the next clean-up.
         """
         store = self.store
         store.collect()
         if self._cleaning or not store.removable:
             return 0
-        nodes, calls = (store.take_undone(), []) if undone_only else store.take_removable()
-        writer = self.cleaner
-        writer.level = 1
-        writer.trx_begin0 = store.next_id()
-        self._cleaning = True
+        nodes, calls = (store.take_undone(), []) if undone_only else store.take_removable(most)
         done = 0
         try:
-            for owner, key, data in nodes:
-                owner.remove(writer, key, data)
-                done += 1
-            for call in calls:
-                call(writer)
-                done += 1
+            with self.cleaning() as writer:
+                for owner, key, data in nodes:
+                    owner.remove(writer, key, data)
+                    done += 1
+                for call in calls:
+                    call(writer)
+                    done += 1
         finally:
-            self._cleaning = False
             for owner, key, data in nodes[done:]:
                 store.may_remove(owner.dbid, owner.objid, key, data, owner)
             for call in calls[max(0, done - len(nodes)) :]:
                 store.call_when_clean(call)
-            if writer.logged_level and not self.instance.log_failed:
-                self.instance.append(Commit0(writer.procid, 0, store.next_id()))
-            self._finish(writer)
         return done
+
+    @contextmanager
+    def cleaning(self) -> Iterator[Writer]:
+        """A transaction of the clean-up's own: what is done in it has no versions and is final."""
+        writer = self.cleaner
+        nested = self._cleaning
+        if not nested:
+            writer.level = 1
+            writer.trx_begin0 = self.store.next_id()
+            self._cleaning = True
+        try:
+            yield writer
+        finally:
+            if not nested:
+                self._cleaning = False
+                if writer.logged_level and not self.instance.log_failed:
+                    self.instance.append(Commit0(writer.procid, 0, self.store.next_id()))
+                self._finish(writer)
 
     def clean_quietly(self, *, undone_only: bool = False) -> None:
         """A clean-up that nobody asked for: what it meets is not the caller's business, a dead log is known to the instance."""

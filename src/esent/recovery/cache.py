@@ -16,6 +16,7 @@ from esent.pages.database_file import PGNO_MAX, DatabaseFile
 from esent.pages.edit import PAGE_FLUSH_TYPE
 from esent.pages.header import DatabaseState
 from esent.pages.primitives import LGPOS_MIN, Signature
+from esent.recovery.traces import Traces
 
 DBTIME_LIMIT = 1 << 62
 _ABSENT = frozenset({codes.JET_errPageNotInitialized, codes.JET_errFileIOBeyondEOF})
@@ -59,6 +60,7 @@ class RecoveredDatabase:
         self.dbtime = 0
         self.objid = 0
         self.pages_written = 0
+        self.traces = Traces()
         self._growth_limit: int | None = None  # in pages; found when the file first grows
 
     # what redo asks for
@@ -218,5 +220,7 @@ class RecoveredDatabase:
         surplus = len(self.pages) - keep
         if surplus <= 0:
             return
-        for pgno in [page.pgno for page in self.pages.values() if not page.dirty][:surplus]:
-            del self.pages[pgno]
+        leaving = [page for page in self.pages.values() if not page.dirty][:surplus]
+        self.traces.note(leaving)
+        for page in leaving:
+            del self.pages[page.pgno]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from esent.pages.filesystem import FILES, FileSystem
 from esent.pages.primitives import LGPOS_MIN, Lgpos, LogTime
+from esent.recovery.traces import Traces
 
 MAP_IGNORE_WHEN_MISSING = 1
 MAP_FAIL_WHEN_MISSING = 2
@@ -95,3 +96,4 @@ class RecoveryResult:
     transactions_rolled_back: int = 0
     databases: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    traces: dict[Path, Traces] = field(default_factory=dict)  # by the path of the database

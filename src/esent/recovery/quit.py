@@ -148,6 +148,8 @@ def finish_with_undo(
         for db in redo.databases.values():
             fit_size(db)
             writeback.flush(db)
+            db.traces.note(db.pages.values())
+            result.traces[db.file.path] = db.traces
         databases = list(redo.databases.values())
         result.databases = list(dict.fromkeys([*attachments.finished, *(db.file.path for db in databases)]))
         undo_at = undo.begun if undo.begun != LGPOS_MIN else log.tip()

@@ -88,6 +88,28 @@ class SpaceTree(WritableTree):
         words = self._buffer()
         return words[1] + words[3]
 
+    def buffer_extents(self) -> list[Extent]:
+        """What is in the split buffer."""
+        words = self._buffer()
+        return [Extent(words[slot] - words[slot + 1] + 1, words[slot]) for slot in (0, 2) if words[slot + 1]]
+
+    def take_from_buffer(self, writer: Writer, extent: Extent) -> None:
+        """Take an extent out of the split buffer."""
+        words = self._buffer()
+        for slot in (0, 2):
+            if words[slot] == extent.last:
+                words[slot : slot + 2] = 0, 0
+        self.store.set_external_header(writer, self.name, self._root(), BUFFER.pack(*words))
+
+    def has_other_pools(self) -> bool:
+        """Whether there are extents outside of the general pool."""
+        node = self.first()
+        while node is not None:
+            if not node.flags & NODE_DELETED and len(node.key) != _KEY.size:
+                return True
+            node = self.next(node)
+        return False
+
     def put_in_buffer(self, writer: Writer, last: int, count: int) -> bool:
         """Add an extent to the buffer; False where both places are taken."""
         root = self._root()
@@ -386,10 +408,20 @@ class _Space:
         if left is not None:
             low = left.first
             tree.set_pages(self.writer, left.last, 0)
-        if right is not None:
+        high = last if right is None else right.last
+        if (low, high) == (owner.first, owner.last) and self._can_return(owner):
+            if right is not None:
+                tree.set_pages(self.writer, right.last, 0)
+            self.owned().set_pages(self.writer, owner.last, 0)
+            self.parent().give_back(owner.first, owner.pages)
+        elif right is not None:
             tree.set_pages(self.writer, right.last, right.last - low + 1)
         else:
             self._add_available(Extent(low, last))
+
+    def _can_return(self, extent: Extent) -> bool:
+        """Whether an extent that is free goes back to the parent: not the first one, and not from the database."""
+        return not self.is_database and not extent.first <= self.name.fdp <= extent.last
 
     def _add_available(self, extent: Extent) -> None:
         tree = self.available()
@@ -452,6 +484,33 @@ def free_tree(store: NodeStore, writer: Writer, name: TreeName) -> None:
         parent = space.parent()
         for extent in extents:
             parent.give_back(extent.first, extent.pages)
+
+
+def settle_space(store: NodeStore, writer: Writer, name: TreeName) -> None:
+    """Put right what a crash between two steps of a space operation leaves beside pages that nobody has.
+
+    Pages in a split buffer are owned; those of the database that the file was cut to are in none. Of two owned extents of which
+    one reaches into the other, the other begins behind it.
+    """
+    store.begin(writer)
+    with store.steady():
+        space = _Space(store, writer, name)
+        if not space.header.multiple:
+            return
+        owned = space.owned()
+        before = 0
+        for extent in owned.extents():
+            if before >= extent.first:
+                owned.set_pages(writer, extent.last, extent.last - before)
+            before = extent.last
+        for tree in (owned, space.available()):
+            for extent in tree.buffer_extents():
+                if owned.covering(extent.first) is not None:
+                    continue
+                if space.is_database:
+                    tree.take_from_buffer(writer, extent)
+                else:
+                    owned.add(writer, extent.last, extent.pages)
 
 
 def grow_database(store: NodeStore, writer: Writer, pages: int) -> None:

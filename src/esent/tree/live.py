@@ -179,6 +179,10 @@ class NodeStore(Protocol):
         """Bytes that must stay free for roll-backs, without those of the node `beside`."""
         ...
 
+    def dead_lines(self, page: CachedPage) -> list[int]:
+        """The lines of a leaf whose nodes are flagged deleted and that no transaction needs."""
+        ...
+
     def new_objid(self) -> int: ...
 
     def take_page(self, writer: Writer, name: TreeName, near: int) -> int:

@@ -453,6 +453,8 @@ class WritableTree:
     def _split_steadily(self, writer: Writer, bookmark: bytes, operation: Operation | None) -> bool:
         path = self._path(bookmark)
         leaf = path[-1][0]
+        if self._sweep(writer, leaf, operation):
+            return False
         reserve = self.store.reserved(leaf, None)
         if leaf.is_root:
             levels = [plan_vertical(leaf, operation, reserve)]
@@ -471,6 +473,17 @@ class WritableTree:
         done = levels[-1].page is leaf and levels[-1].oper != OPER_NONE
         self.store.split(writer, self.name, levels, operation if done else None)
         return done
+
+    def _sweep(self, writer: Writer, leaf: CachedPage, operation: Operation | None) -> bool:
+        """Remove the nodes of a leaf that nobody can see any more, which may save the split. Whether there were any."""
+        lines = self.store.dead_lines(leaf)
+        if operation is not None and operation.kind != OPER_INSERT:
+            lines = [line for line in lines if line != operation.line]
+        if len(lines) == leaf.line_count:
+            lines = lines[1:]
+        for line in reversed(lines):
+            self.store.delete(writer, self.name, leaf, line)
+        return bool(lines)
 
     def _plan_upwards(self, path: list[tuple[CachedPage, int]], level: SplitLevel) -> list[SplitLevel]:
         """The levels above a leaf that splits, as far as they change; a root without room first gets a level more."""

@@ -19,6 +19,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from esent.constants import codes
@@ -415,13 +416,22 @@ class VersionStore:
         self._undone = {}
         return nodes
 
-    def take_removable(self) -> tuple[list[tuple[Any, bytes, bytes]], list[Callable[[Any], None]]]:
-        """(owner of the tree, key, data) of nodes that nobody can see any more, and the registered calls that are due."""
+    def take_removable(self, most: int | None = None) -> tuple[list[tuple[Any, bytes, bytes]], list[Callable[[Any], None]]]:
+        """(owner of the tree, key, data) of nodes that nobody can see any more, and the registered calls that are due.
+
+        `most`: nodes to take; the rest stays for the next time, and so do the calls.
+        """
         nodes = self.take_undone()
-        nodes += [(owner, *bookmark) for tree in self._removable.values() for bookmark, owner in tree.items()]
-        cleanups = self._cleanups
-        self._removable = {}
-        self._cleanups = []
+        waiting = self._removable
+        while waiting and (most is None or len(nodes) < most):
+            place, bookmarks = next(iter(waiting.items()))
+            count = len(bookmarks) if most is None else min(len(bookmarks), most - len(nodes))
+            nodes += [(bookmarks.pop(bookmark), *bookmark) for bookmark in list(islice(bookmarks, count))]
+            if not bookmarks:
+                del waiting[place]
+        cleanups: list[Callable[[Any], None]] = []
+        if not waiting:
+            cleanups, self._cleanups = self._cleanups, cleanups
         return nodes, cleanups
 
     def forget_tree(self, dbid: int, objid: int) -> None:

@@ -1,0 +1,147 @@
+"""Tidying up that nobody asks for: versions nobody needs, nodes nobody can see, what recovery has left.
+
+A commit or a roll-back that leaves something to do wakes it; a little later a thread of its own does the work in small
+portions, each with the lock of the instance held and in a transaction of the clean-up, so that writers wait for one portion
+at the most. There is no thread while there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esent.catalog.schema import Catalog
+from esent.engine.leftovers import Forest, reclaim_space
+from esent.errors import JetError
+from esent.pages.edit import NODE_DELETED, PAGE_SPACE_TREE
+
+if TYPE_CHECKING:
+    from esent.engine.database import AttachedDatabase
+    from esent.engine.instance import Instance
+    from esent.engine.transactions import Writer
+    from esent.engine.versioned import VersionedTree
+    from esent.pages.cache import CachedPage
+    from esent.recovery.traces import Traces
+
+DELAY = 2.0  # seconds between the first thing there is to do and its doing
+PORTION = 64  # nodes removed, or leaves looked at, without letting anybody else in
+
+
+class Cleanup:
+    """The clean-up of an instance. `recovered`: what recovery left, by the path of the database."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.delay = DELAY
+        self.recovered: dict[Path, Traces] = {}
+        self._leaves: dict[AttachedDatabase, tuple[Forest, list[int]]] = {}  # that may have nodes a crash left deleted
+        self._timer: threading.Timer | None = None
+        self._stopped = False
+
+    # -- after recovery -------------------------------------------------------------------------------------------------
+
+    def attached(self, database: AttachedDatabase) -> None:
+        """A database was attached: if recovery has put it right, make the space free that a crash left to nobody, and have its
+        deleted nodes looked at later."""
+        traces = self._traces_of(database.path)
+        if traces is None or database.read_only:
+            return
+        try:
+            forest = Forest.of(Catalog.load(database.store))
+            reclaim_space(database, forest, traces)
+        except JetError:
+            return  # the next user of the database meets what is wrong, if anything is
+        if traces.leaves:
+            with self.instance.lock:
+                self._leaves[database] = forest, sorted(traces.leaves, reverse=True)
+                self.wake()
+
+    def _traces_of(self, path: Path) -> Traces | None:
+        wanted = os.path.realpath(path)
+        for known in self.recovered:
+            if os.path.realpath(known) == wanted:
+                return self.recovered.pop(known)
+        return None
+
+    # -- by itself ------------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """There is something to do. The lock of the instance is held."""
+        if self._timer is None and not self._stopped:
+            self._timer = threading.Timer(self.delay, self._run)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _run(self) -> None:
+        while self._portion():
+            pass
+        with self.instance.lock:
+            self._timer = None
+
+    def _portion(self) -> bool:
+        """Do a little; whether there may be more."""
+        instance = self.instance
+        with instance.lock:
+            if self._stopped or instance.terminating or instance.unavailable is not None or instance.log_failed:
+                return False
+            try:
+                removed = instance.transactions.clean(most=PORTION)
+                looked_at = self._sweep(PORTION) if not removed else 0
+            except JetError:
+                return False  # it is tried again when there is more to do
+            return bool(removed or looked_at)
+
+    # -- on request -----------------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Do all there is to do, now. The lock of the instance is held."""
+        self.instance.transactions.clean()
+        while self._sweep(PORTION):
+            pass
+
+    def forget(self, database: AttachedDatabase) -> None:
+        """The database is about to be detached: look at what is left of it. The lock of the instance is held."""
+        while self._sweep(PORTION, database):
+            pass
+
+    def stop(self) -> None:
+        """Nothing is done by itself any more, and nothing is under way. The lock of the instance is not held."""
+        with self.instance.lock:
+            self._stopped = True
+            timer = self._timer
+        if timer is not None:
+            timer.cancel()
+            if timer is not threading.current_thread():
+                timer.join()
+
+    # -- nodes that a crash left deleted ----------------------------------------------------------------------------------
+
+    def _sweep(self, most: int, only: AttachedDatabase | None = None) -> int:
+        """Look at some of the leaves; how many."""
+        database = only if only is not None else next(iter(self._leaves), None)
+        if database is None or database not in self._leaves:
+            return 0
+        forest, leaves = self._leaves[database]
+        chosen = [leaves.pop() for _ in range(min(most, len(leaves)))]
+        if not leaves:
+            del self._leaves[database]
+        with self.instance.transactions.cleaning() as writer:
+            for pgno in chosen:
+                if pgno <= database.store.page_count:
+                    page = database.store.get(pgno)
+                    tree = forest.tree(database, page.objid)
+                    if tree is not None:
+                        sweep_leaf(writer, tree, page)
+        return len(chosen)
+
+
+def sweep_leaf(writer: Writer, tree: VersionedTree, page: CachedPage) -> int:
+    """Remove the nodes of a leaf that are flagged deleted and have no versions; how many are looked at."""
+    if not page.is_leaf or page.flags & PAGE_SPACE_TREE:
+        return 0
+    dead = [(key, b"" if tree.unique else data) for flags, key, data in page.nodes() if flags & NODE_DELETED]
+    for key, data in dead:
+        tree.remove(writer, key, data)
+    return len(dead)
