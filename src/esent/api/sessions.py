@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from esent import jet
@@ -37,6 +36,60 @@ class OpenTable:
         return self._layout
 
 
+class Use:
+    """One use of a table by a thread, for `with`: gives the cursor and the layout of its records.
+
+    `own_transaction`: whether the use is a transaction of its own, so that an error undoes it.
+    """
+
+    __slots__ = ("_call", "_name", "_opened", "_session", "own_transaction")
+
+    def __init__(self, session: ThreadSession, name: str, *, change: bool) -> None:
+        self._session = session
+        self._name = name
+        self.own_transaction = change and not session.level
+
+    def __enter__(self) -> tuple[Cursor, Layout]:
+        session = self._session
+        if self.own_transaction:
+            jet.JetBeginTransaction(session.sesid)
+        try:
+            self._opened = opened = session.open(self._name)
+            try:
+                self._call = cursor_call(session.sesid, opened.tableid)
+                cursor = self._call.__enter__()
+                try:
+                    return cursor, opened.layout(cursor)
+                except BaseException:
+                    self._call.__exit__()
+                    raise
+            except BaseException:
+                session.close(opened)
+                raise
+        except BaseException:
+            self._undo()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        session = self._session
+        self._call.__exit__()
+        if kind is not None:
+            session.close(self._opened)
+            self._undo()
+            return
+        session.give_back(self._name, self._opened)
+        if self.own_transaction:
+            try:
+                jet.JetCommitTransaction(session.sesid)
+            except BaseException:
+                self._undo()
+                raise
+
+    def _undo(self) -> None:
+        if self.own_transaction and self._session.level:
+            jet.JetRollback(self._session.sesid)
+
+
 class ThreadSession:
     """The session of one thread with the database open, and cursors that wait for their next use by table name."""
 
@@ -63,34 +116,13 @@ class ThreadSession:
         if opened.alive:
             self._idle.setdefault(name, []).append(opened)
 
-    @contextlib.contextmanager
-    def cursor(self, name: str) -> Iterator[tuple[Cursor, Layout]]:
+    def cursor(self, name: str) -> Use:
         """A cursor for one call. Closed, not kept, where the call fails: nobody knows what state it is in."""
-        opened = self.open(name)
-        try:
-            with cursor_call(self.sesid, opened.tableid) as cursor:
-                yield cursor, opened.layout(cursor)
-        except BaseException:
-            self.close(opened)
-            raise
-        self.give_back(name, opened)
+        return Use(self, name, change=False)
 
-    @contextlib.contextmanager
-    def change(self, name: str) -> Iterator[tuple[Cursor, Layout]]:
+    def change(self, name: str) -> Use:
         """As `cursor`, in a transaction of its own where none is open: long values cannot be set outside of one."""
-        if self.level:
-            with self.cursor(name) as opened:
-                yield opened
-            return
-        jet.JetBeginTransaction(self.sesid)
-        try:
-            with self.cursor(name) as opened:
-                yield opened
-            jet.JetCommitTransaction(self.sesid)
-        except BaseException:
-            if self.level:
-                jet.JetRollback(self.sesid)
-            raise
+        return Use(self, name, change=True)
 
     @property
     def level(self) -> int:

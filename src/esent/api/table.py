@@ -5,18 +5,19 @@ Every call works in the transaction of the calling thread, or in one of its own 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from esent.api.columns import ColumnType
 from esent.api.rows import Layout, Row, as_key, to_bytes
-from esent.api.sessions import OpenTable
+from esent.api.sessions import OpenTable, Use
 from esent.catalog.objects import Index as IndexDefinition
 from esent.constants import codes, grbits
 from esent.engine import navigation, set_column, update
 from esent.engine.cursor import Cursor, cursor_call
 from esent.engine.index_entries import column_values
+from esent.engine.row_plan import row_plan
 from esent.errors import JetError, jet_error
 from esent.records import access
 from esent.records.columns import Column
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MOVE_LAST = grbits.JET_MoveLast
 MOVE_FIRST = grbits.JET_MoveFirst
 _NEW = grbits.JET_bitNewKey
+_ROWS_AT_ONCE = 128  # then others have their turn
 
 
 class Rows:
@@ -208,11 +210,11 @@ class Table:
     def __repr__(self) -> str:
         return f"<Table {self.name} of {self.database.path.name}>"
 
-    def session_cursor(self) -> AbstractContextManager[tuple[Cursor, Layout]]:
+    def session_cursor(self) -> Use:
         """A cursor of the thread for one call (`ThreadSession.cursor`)."""
         return self.database.sessions.current().cursor(self.name)
 
-    def _change(self) -> AbstractContextManager[tuple[Cursor, Layout]]:
+    def _change(self) -> Use:
         """A cursor of the thread for one change (`ThreadSession.change`)."""
         return self.database.sessions.current().change(self.name)
 
@@ -324,26 +326,57 @@ class Table:
         A number may be given that is below the next one. Returns the primary key: the value of its column, a tuple of several,
         None for a table without one. JET_errKeyDuplicate, JET_errSetAutoIncrementTooHigh.
         """
-        with self._change() as (cursor, layout):
-            return self._insert(cursor, layout, {**(values or {}), **columns})
+        row = {**(values or {}), **columns}
+        use = self._change()
+        with use as (cursor, layout):
+            plan = row_plan(cursor, to_bytes)
+            if plan is None:
+                return self._insert(cursor, layout, row)
+            session = cursor.session
+            # An error undoes the transaction of this call; in one of the caller it undoes the row alone.
+            with session.instance.lock if use.own_transaction else session.implicit_transaction():
+                done = plan.insert(cursor, row) is not None
+            return _key_of(cursor, layout, row, plan.number) if done else self._insert(cursor, layout, row)
 
     def insert_many(self, rows: Iterable[Mapping[str, Any]], *, commit_every: int | None = None) -> int:
-        """Insert rows; their number. All or none, in one transaction; or so many a transaction, which a large load wants."""
-        count = 0
+        """Insert rows; their number. All or none, in one transaction; or so many a transaction, which a large load wants.
+
+        A list or tuple is quickest. Of anything else rows are taken one by one, and each is in the table before the next is
+        asked for.
+        """
+        if commit_every is not None and commit_every < 1:
+            raise jet_error(codes.JET_errInvalidParameter, f"a commit every {commit_every} rows")
+        size = _ROWS_AT_ONCE if isinstance(rows, list | tuple) else 1
         source = iter(rows)
+        count = 0
         more = True
         while more:
             more = False
             with self.database.transaction(), self.session_cursor() as (cursor, layout):
-                for row in source:
-                    self._insert(cursor, layout, row)
-                    count += 1
-                    if commit_every is not None and count % commit_every == 0:
-                        more = True
-                        break
+                left = commit_every
+                while run := list(itertools.islice(source, size if left is None else min(size, left))):
+                    self._insert_run(cursor, layout, run)
+                    count += len(run)
+                    if left is not None:
+                        left -= len(run)
+                        if not left:
+                            more = True
+                            break
         return count
 
+    def _insert_run(self, cursor: Cursor, layout: Layout, rows: Sequence[Mapping[str, Any]]) -> None:
+        place = 0
+        while place < len(rows):
+            plan = row_plan(cursor, to_bytes)
+            if plan is not None:
+                with cursor.session.instance.lock:
+                    place = plan.insert_run(cursor, rows, place, len(rows))
+            if place < len(rows):
+                self._insert(cursor, layout, rows[place])
+                place += 1
+
     def _insert(self, cursor: Cursor, layout: Layout, values: Mapping[str, Any]) -> Any:
+        """Insert a row column by column; its primary key."""
         number = cursor.view.autoincrement
         numbered = number is not None and any(
             value is not None and layout.column(name) is number for name, value in values.items()
@@ -352,9 +385,12 @@ class Table:
         for name, value in values.items():
             if value is not None:
                 _set(cursor, layout.column(name), value, present=0)
-        key = _key_of(cursor, layout, values)
+        drawn = 0
+        if number is not None and cursor.update is not None:
+            _, data = access.fixed_value(cursor.update.image(), number.fid, number.record_offset, number.max_size)
+            drawn = int.from_bytes(data, "little")
         update.make(cursor)
-        return key
+        return _key_of(cursor, layout, values, drawn)
 
     def update(self, key: Any, values: Mapping[str, Any] | None = None, /, **columns: Any) -> None:
         """Change columns of the row with a primary key, or of a row that was read.
@@ -431,20 +467,19 @@ def _instances(cursor: Cursor, column: Column) -> int:
     return len(column_values(cursor.view, column, cursor.update.image()) or ())
 
 
-def _key_of(cursor: Cursor, layout: Layout, values: Mapping[str, Any]) -> Any:
-    """The primary key of the row that is being inserted, its number from the copy buffer."""
+def _key_of(cursor: Cursor, layout: Layout, values: Mapping[str, Any], drawn: int) -> Any:
+    """The primary key of a row that was inserted; `drawn`: the number it got."""
     primary = cursor.view.primary
     if primary is None:
         return None
     number = cursor.view.autoincrement
     found = []
-    given = {name.upper(): value for name, value in values.items()}
     for column in layout.key_columns(primary):
-        value = given.get(column.name.upper())
-        if value is None and column is number and cursor.update is not None:
-            _, data = access.fixed_value(cursor.update.image(), column.fid, column.record_offset, column.max_size)
-            value = int.from_bytes(data, "little")
-        found.append(value)
+        value = values.get(column.name)
+        if value is None:
+            folded = column.name.upper()
+            value = next((each for name, each in values.items() if each is not None and name.upper() == folded), None)
+        found.append(drawn if value is None and column is number else value)
     return found[0] if len(found) == 1 else tuple(found)
 
 

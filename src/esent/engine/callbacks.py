@@ -88,9 +88,15 @@ def _remove(found: list[Registration], registration: Registration) -> None:
         found.remove(registration)
 
 
+def watched(cursor: Cursor) -> bool:
+    """Whether callbacks may be registered for the table."""
+    tables = _tables.get(cursor.database) if len(_tables) else None
+    return tables is not None and cursor.table.objid in tables
+
+
 def notify(cursor: Cursor, event: int) -> None:
     """Call what is registered for an event; the first error returned is raised."""
-    tables = _tables.get(cursor.database)
+    tables = _tables.get(cursor.database) if len(_tables) else None
     extras = tables.get(cursor.table.objid) if tables else None
     if extras is None:
         return
@@ -175,4 +181,4 @@ def _free(cursor: Cursor) -> None:
         _call(cursor, call, grbits.JET_cbtypFreeTableLS, None, value)
 
 
-__all__ = ["CallbackHandle", "get_local", "notify", "register", "set_local", "unregister"]
+__all__ = ["CallbackHandle", "get_local", "notify", "register", "set_local", "unregister", "watched"]

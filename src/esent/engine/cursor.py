@@ -7,7 +7,6 @@ goes by the primary position. What moves, reads and changes is in `navigation`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +16,7 @@ from esent.engine.collation import sort_key_of
 from esent.engine.handles import TableHandle
 from esent.engine.long_value_writer import LongValueTree
 from esent.engine.search_key import SearchKey
-from esent.engine.session import session_call
+from esent.engine.session import begin_call, end_call, resolve_session
 from esent.engine.table_view import TableCounters, TableView, counters_of, lid_size
 from esent.engine.tree_position import TreePosition, Where
 from esent.engine.versioned import VersionedTree
@@ -88,6 +87,7 @@ class Cursor:
         self.filter: Filter | None = None  # what records moves stop at
         self.on_close: list[Callable[[Cursor], None]] = []
         self._long_values: LongValueTree | None = None
+        self._index_trees: dict[int, VersionedTree] = {}
         self.primary.defer_first()
         session.cursors.append(self)
         session.observers.append(self)
@@ -105,6 +105,7 @@ class Cursor:
         """The definition of the table has changed: go on with this one."""
         self.view = self._view_of(table)
         self._long_values = None
+        self._index_trees.clear()
         if self.index is not None and self.index not in table.indexes:
             self.index = next((each for each in table.indexes if each.objid == self.index.objid), self.index)
 
@@ -117,7 +118,10 @@ class Cursor:
         return VersionedTree(self.database, objid, root, unique, versioned=self.versioned)
 
     def index_tree(self, index: Index) -> VersionedTree:
-        return self.tree_of(index.objid, index.root, unique=index.is_unique)
+        found = self._index_trees.get(index.objid)
+        if found is None:
+            found = self._index_trees[index.objid] = self.tree_of(index.objid, index.root, unique=index.is_unique)
+        return found
 
     @property
     def counters(self) -> TableCounters:
@@ -317,12 +321,35 @@ def resolve_cursor(session: Session, tableid: object) -> Cursor:
     raise jet_error(codes.JET_errInvalidTableId, "not the handle of a table of this session, or of one that is closed")
 
 
-@contextmanager
-def cursor_call(sesid: object, tableid: object, call: Call = Call.OTHER, *, closing: bool = False) -> Iterator[Cursor]:
-    """Around every call that takes a session and a table; `closing` as of `session_call`."""
-    with session_call(sesid, closing=closing) as session:
-        session.check_owner()
-        cursor = resolve_cursor(session, tableid)
-        cursor.refresh_view()
-        cursor.admit(call)
-        yield cursor
+class CursorCall:
+    """Around a call that takes a session and a table."""
+
+    __slots__ = ("_call", "_closing", "_session", "_tableid", "_thread")
+
+    def __init__(self, session: Session, tableid: object, call: Call, closing: bool) -> None:
+        self._session = session
+        self._tableid = tableid
+        self._call = call
+        self._closing = closing
+
+    def __enter__(self) -> Cursor:
+        session = self._session
+        self._thread = begin_call(session, closing=self._closing)
+        try:
+            session.check_owner()
+            cursor = resolve_cursor(session, self._tableid)
+            if not cursor.view.current:
+                cursor.refresh_view()
+            cursor.admit(self._call)
+        except BaseException:
+            end_call(session, self._thread)
+            raise
+        return cursor
+
+    def __exit__(self, *_error: object) -> None:
+        end_call(self._session, self._thread)
+
+
+def cursor_call(sesid: object, tableid: object, call: Call = Call.OTHER, *, closing: bool = False) -> CursorCall:
+    """What to put around every call that takes a session and a table; `closing` as of `session_call`."""
+    return CursorCall(resolve_session(sesid), tableid, call, closing)

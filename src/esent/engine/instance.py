@@ -7,7 +7,6 @@ one may be restoring; an initialised one may have its service stopped, or be una
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -72,7 +71,7 @@ class Instance:
         self.databases = Databases(self)
         self.backup = BackupContext(self)
         self._log: InstanceLog | None = None
-        self._calls: Counter[int] = Counter()  # thread -> how deep it is in calls of this instance
+        self._calls: dict[int, int] = {}  # thread -> how deep it is in calls of this instance
         self._idle = threading.Condition(self.lock)
         self.transactions = Transactions(self)
         self.cleanup = Cleanup(self)
@@ -110,17 +109,27 @@ class Instance:
     def call(self, *, closing: bool = False, tolerant: bool = False) -> Iterator[Instance]:
         """Around every call of the API that needs a running instance; JetTerm waits for those inside."""
         me = threading.get_ident()
-        with self.lock:
-            self.check_entry(closing=closing, tolerant=tolerant)
-            self._calls[me] += 1
+        self.enter(me, closing=closing, tolerant=tolerant)
         try:
             yield self
         finally:
-            with self._idle:
-                self._calls[me] -= 1
-                if not self._calls[me]:
-                    del self._calls[me]
-                    self._idle.notify_all()
+            self.leave(me)
+
+    def enter(self, thread: int, *, closing: bool = False, tolerant: bool = False) -> None:
+        """Begin a call in a thread, which `leave` ends."""
+        with self.lock:
+            if self.state is not State.INITIALISED or self.service_stopped or self.unavailable is not None:
+                self.check_entry(closing=closing, tolerant=tolerant)
+            self._calls[thread] = self._calls.get(thread, 0) + 1
+
+    def leave(self, thread: int) -> None:
+        with self.lock:
+            depth = self._calls[thread] - 1
+            if depth:
+                self._calls[thread] = depth
+            else:
+                del self._calls[thread]
+                self._idle.notify_all()
 
     @contextmanager
     def restoring(self) -> Iterator[Instance]:
@@ -207,11 +216,11 @@ class Instance:
             raise jet_error(codes.JET_errRestoreInProgress, "the instance is restoring")
         if self.state is not State.INITIALISED:
             raise jet_error(codes.JET_errTermInProgress, "another thread is terminating the instance")
-        if self._calls[threading.get_ident()]:
+        if self._calls.get(threading.get_ident()):
             raise jet_error(codes.JET_errTermInProgress, "terminating an instance from within a call to it")
         self.state = State.TERMINATING
         self.backup_allowed = False
-        self._idle.wait_for(lambda: not +self._calls)
+        self._idle.wait_for(lambda: not self._calls)
 
     def _refuse_open_transactions(self, dirty: bool) -> None:
         if not dirty and any(session.level for session in self.all_sessions()):

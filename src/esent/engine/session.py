@@ -103,24 +103,21 @@ class Session(Writer):
 
     # -- who may use it -------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def used(self) -> Iterator[Session]:
-        """Around a call: one thread at a time, and that which set the context while one is set."""
-        me = threading.get_ident()
+    def enter(self, thread: int) -> None:
+        """Begin a call, which `leave` ends: one thread at a time, and that which set the context while one is set."""
         with self._guard:
-            if not self.alive:
+            if self.handle.target is None:
                 raise jet_error(codes.JET_errInvalidSesid, "the session has ended")
-            if self._depth and self._user != me:
+            if self._depth and self._user != thread:
                 raise jet_error(codes.JET_errSessionSharingViolation, "another thread is in a call with this session")
-            if self._context is not None and self._context_thread != me:
+            if self._context is not None and self._context_thread != thread:
                 raise jet_error(codes.JET_errSessionSharingViolation, "another thread has set a context for this session")
-            self._user = me
+            self._user = thread
             self._depth += 1
-        try:
-            yield self
-        finally:
-            with self._guard:
-                self._depth -= 1
+
+    def leave(self) -> None:
+        with self._guard:
+            self._depth -= 1
 
     def _current_owner(self) -> object:
         return ("context", self._context) if self._context is not None else ("thread", threading.get_ident())
@@ -389,12 +386,40 @@ def resolve_session(sesid: object) -> Session:
     raise jet_error(codes.JET_errInvalidSesid, "not the handle of a session, or of one that has ended")
 
 
-@contextmanager
-def session_call(sesid: object, *, closing: bool = False) -> Iterator[Session]:
-    """Around every call that takes a session: the session, the state of its instance, the thread.
+def begin_call(session: Session, *, closing: bool) -> int:
+    """The instance is told of the call, the session checked: the calling thread, for `end_call`."""
+    thread = threading.get_ident()
+    session.instance.enter(thread, closing=closing)
+    try:
+        session.enter(thread)
+    except BaseException:
+        session.instance.leave(thread)
+        raise
+    return thread
 
-    `closing` calls are those still allowed after JetStopService.
-    """
-    session = resolve_session(sesid)
-    with session.instance.call(closing=closing), session.used():
-        yield session
+
+def end_call(session: Session, thread: int) -> None:
+    session.leave()
+    session.instance.leave(thread)
+
+
+class SessionCall:
+    """Around a call that takes a session."""
+
+    __slots__ = ("_closing", "_session", "_thread")
+
+    def __init__(self, session: Session, closing: bool) -> None:
+        self._session = session
+        self._closing = closing
+
+    def __enter__(self) -> Session:
+        self._thread = begin_call(self._session, closing=self._closing)
+        return self._session
+
+    def __exit__(self, *_error: object) -> None:
+        end_call(self._session, self._thread)
+
+
+def session_call(sesid: object, *, closing: bool = False) -> SessionCall:
+    """What to put around every call that takes a session; `closing` calls are those still allowed after JetStopService."""
+    return SessionCall(resolve_session(sesid), closing)

@@ -352,6 +352,11 @@ def _preferred(cursor: Cursor, options: int) -> int:
         return cursor.lid_size
     if options & INTRINSIC:
         return cursor.view.intrinsic_most
+    return preferred_most(cursor)
+
+
+def preferred_most(cursor: Cursor) -> int:
+    """The longest value that is kept in the record if it fits and nothing else is asked for."""
     wanted = cursor.table.separate_threshold or _INTRINSIC_DEFAULT
     return min(max(wanted, cursor.lid_size), cursor.view.intrinsic_most)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from esent.catalog.objects import Index, Table
 from esent.catalog.rows import key_definition
@@ -31,6 +32,9 @@ from esent.records.columns import (
 )
 from esent.records.encode import record_most
 from esent.records.keys import KeyDefinition, SortKey
+
+if TYPE_CHECKING:
+    from esent.engine.row_plan import RowPlan
 
 SMALL_PAGE_MAX = 8192
 INTRINSIC_MOST = 1023
@@ -114,6 +118,7 @@ class TableView:
         self.chunk = table.long_value_chunk or chunk_size(page_size)
         self._sort_key = sort_key
         self._definitions: dict[int, KeyDefinition] = {}
+        self.row_plan: RowPlan | bool | None = None  # how whole rows are inserted, False where only column by column
         self.places: dict[int, ColumnPlace] = {}  # of the columns that `place` was asked for
 
     def _longest_key(self, primary: Index) -> int:

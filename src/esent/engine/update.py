@@ -230,17 +230,27 @@ def _prepare(cursor: Cursor, mode: Mode) -> None:
 
 def _number(update: Update, column: Column) -> None:
     """Give the record in the buffer the next number of the table."""
-    cursor = update.cursor
-    number = next_number(cursor, column)
-    size = INHERENT_SIZE[column.coltyp]
-    if number > _LAST_NUMBER[size]:
-        raise jet_error(codes.JET_errOutOfAutoincrementValues, f"numbering a row of table {cursor.table.name}")
-    reserved = cursor.counters.reserved_autoincrement
-    if reserved is not None and number > reserved:
-        _reserve_numbers(cursor, min(number + NUMBERS_AT_ONCE - 1, _LAST_NUMBER[size]))
-    cursor.counters.next_autoincrement = number + 1
-    update.buffer.set_fixed(column, number.to_bytes(size, "little"))
+    update.buffer.set_fixed(column, draw_number(update.cursor, column))
     update.touched.add(column.columnid)
+
+
+def draw_number(cursor: Cursor, column: Column) -> bytes:
+    """Take the next number of the table, as records have it. JET_errOutOfAutoincrementValues."""
+    number = next_number(cursor, column)
+    last = last_number(column)
+    if number > last:
+        raise jet_error(codes.JET_errOutOfAutoincrementValues, f"numbering a row of table {cursor.table.name}")
+    counters = cursor.counters
+    reserved = counters.reserved_autoincrement
+    if reserved is not None and number > reserved:
+        _reserve_numbers(cursor, min(number + NUMBERS_AT_ONCE - 1, last))
+    counters.next_autoincrement = number + 1
+    return number.to_bytes(INHERENT_SIZE[column.coltyp], "little")
+
+
+def last_number(column: Column) -> int:
+    """The largest number an auto-increment column can have."""
+    return _LAST_NUMBER[INHERENT_SIZE[column.coltyp]]
 
 
 def _reserve_numbers(cursor: Cursor, last: int) -> None:
@@ -350,8 +360,11 @@ def _require_values(cursor: Cursor, update: Update) -> None:
 
 def _primary_key(cursor: Cursor, values: RecordValues) -> bytes:
     """The key of a new record: made from it, or the next number."""
-    if cursor.view.primary is not None:
-        return _made_key(cursor, values)
+    return next_row(cursor) if cursor.view.primary is None else _made_key(cursor, values)
+
+
+def next_row(cursor: Cursor) -> bytes:
+    """Take the next key of a table without a primary index. JET_errOutOfSequentialIndexValues."""
     counters = cursor.counters
     if counters.next_row is None:
         last = cursor.primary.tree.nodes.last()

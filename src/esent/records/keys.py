@@ -391,3 +391,160 @@ def record_keys(definition: KeyDefinition, instances: Callable[[int], Sequence[b
             if _admitted(definition.flags, nulls, cut):
                 keys[key] = True
     return list(keys)
+
+
+_PLAIN = 0
+_NUMBER = 1
+_FLOAT = 2
+_AS_STORED = 3
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _put_turned(key: bytearray, at: cython.Py_ssize_t, value: bytes, flip: cython.int) -> cython.int:
+    """Write a little-endian value big-endian, the first byte changed by `flip`."""
+    last: cython.Py_ssize_t = len(value) - 1
+    i: cython.Py_ssize_t
+    for i in range(last + 1):
+        key[at + i] = value[last - i]
+    key[at] = key[at] ^ flip
+    return 0
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _put_plain(key: bytearray, at: cython.Py_ssize_t, value: bytes) -> cython.int:
+    if not cython.compiled:
+        key[at : at + len(value)] = value
+        return 0
+    i: cython.Py_ssize_t
+    for i in range(len(value)):
+        key[at + i] = value[i]
+    return 0
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _complement(key: bytearray, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+    i: cython.Py_ssize_t
+    for i in range(start, end):
+        key[i] = key[i] ^ 0xFF
+    return 0
+
+
+@cython.cfunc
+def _head(key: bytearray, size: cython.Py_ssize_t) -> bytes:
+    if cython.compiled:
+        source: cython.p_char = cython.cast(cython.p_char, key)
+        return source[0:size]  # type: ignore[index,return-value]
+    return bytes(key[:size])
+
+
+@cython.cclass
+class KeyPlan:
+    """The keys of an index with one key a record: what `build_key` gives, for many records. For one thread at a time."""
+
+    definition: KeyDefinition = cython.declare(object, visibility="readonly")
+    _segments: list[Segment] = cython.declare(list)
+    _kinds: list[int] = cython.declare(list)
+    _sizes: list[int] = cython.declare(list)
+    _flips: list[int] = cython.declare(list)
+    _most: int = cython.declare(cython.Py_ssize_t)
+    _flags: int = cython.declare(cython.int)
+    _primary: bool = cython.declare(cython.bint)
+    _scratch: bytearray = cython.declare(bytearray)
+
+    def __init__(self, definition: KeyDefinition, *, primary: bool) -> None:
+        """`primary`: NULLs do not keep a record out."""
+        self.definition = definition
+        self._segments = list(definition.segments)
+        self._kinds = []
+        self._sizes = []
+        self._flips = []
+        for segment in definition.segments:
+            coltyp = segment.coltyp
+            kind, size, flip = _PLAIN, 0, 0
+            if segment.placeholder:
+                pass
+            elif coltyp in _SIGNED:
+                kind, size, flip = _NUMBER, _SIGNED[coltyp], 0x80
+            elif coltyp in _UNSIGNED:
+                kind, size = _NUMBER, _UNSIGNED[coltyp]
+            elif coltyp in _FLOATING:
+                kind, size = _FLOAT, _FLOATING[coltyp]
+            elif coltyp in _RAW:
+                kind, size = _AS_STORED, _RAW[coltyp]
+            self._kinds.append(kind)
+            self._sizes.append(size)
+            self._flips.append(flip)
+        self._most = definition.key_most
+        self._flags = definition.flags
+        self._primary = primary
+        self._scratch = bytearray(definition.key_most)
+
+    @staticmethod
+    def serves(definition: KeyDefinition) -> bool:
+        """Whether every record has at most one key, whatever its values."""
+        several = definition.flags & MULTI_VALUED and any(segment.multi_valued for segment in definition.segments)
+        return definition.tuples is None and not definition.conditions and not several
+
+    def key(self, values: list[bytes | None]) -> bytes:
+        """The key of one value a segment; b"" where the index leaves the record out.
+
+        JET_errNullKeyDisallowed, JET_errKeyTruncated and what `normalise` raises.
+        """
+        scratch = self._scratch
+        most: cython.Py_ssize_t = self._most
+        at: cython.Py_ssize_t = 0
+        size: cython.Py_ssize_t
+        kind: cython.int
+        i: cython.Py_ssize_t
+        count: cython.Py_ssize_t = len(self._segments)
+        nulls: cython.Py_ssize_t = 0
+        first_null: cython.bint = False
+        cut: cython.bint = False
+        data: bytes
+        for i in range(count):
+            value = values[i]
+            segment = self._segments[i]
+            if value is None and not segment.placeholder:
+                nulls += 1
+                if i == 0:
+                    first_null = True
+            if cut:
+                continue
+            if at >= most:
+                cut = True
+                continue
+            kind = self._kinds[i]
+            size = self._sizes[i]
+            if kind == _PLAIN or value is None or len(value) != size or at + 1 + size > most:
+                data, cut = normalise(self.definition, segment, value, most - at)
+                _put_plain(scratch, at, data)
+                at += len(data)
+                continue
+            data = value
+            scratch[at] = 0x7F
+            if kind == _NUMBER:
+                _put_turned(scratch, at + 1, data, self._flips[i])
+            elif kind == _AS_STORED:
+                _put_plain(scratch, at + 1, data)
+            else:
+                _put_turned(scratch, at + 1, data, 0)
+                if scratch[at + 1] & 0x80:
+                    _complement(scratch, at + 1, at + 1 + size)
+                else:
+                    scratch[at + 1] = scratch[at + 1] | 0x80
+            if segment.descending:
+                _complement(scratch, at, at + 1 + size)
+            at += 1 + size
+        if nulls or cut:
+            what = NULLS_NONE
+            if nulls:
+                what = NULLS_ALL if nulls == count else NULLS_FIRST if first_null else NULLS_SOME
+            if not _admitted(self._flags, what, cut) and not self._primary:
+                return b""
+        return _head(scratch, at)

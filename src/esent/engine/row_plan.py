@@ -1,0 +1,176 @@
+"""The short way of a new row: from a mapping of names to values to the trees of its table.
+
+A `RowPlan` is made once for a state of a table. It serves rows that are as most are (`records.row`) in tables whose indexes
+have one key a record; every other row, and every error in one, is left to the copy buffer (`update`), which gives the same
+records and entries. Nothing is changed before it is known which way a row goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
+from esent.engine import callbacks
+from esent.engine.cursor import Cursor
+from esent.engine.set_column import preferred_most
+from esent.engine.update import draw_number, last_number, next_number, next_row
+from esent.errors import JetError
+from esent.records.columns import FLAG_USER_DEFINED_DEFAULT, INHERENT_SIZE, Column
+from esent.records.keys import KeyPlan
+from esent.records.row import Convert, RowPacker
+
+if TYPE_CHECKING:
+    from esent.engine.table_view import TableView
+    from esent.engine.versioned import VersionedTree
+
+
+@cython.cclass
+class _Keys:
+    """How one index is kept up."""
+
+    plan: KeyPlan = cython.declare(object)
+    index: Any = cython.declare(object)  # None for the primary one
+    slots: list[int] = cython.declare(list)
+    defaults: list[bytes | None] = cython.declare(list)
+
+    def __init__(self, plan: KeyPlan, index: Any, slots: list[int], defaults: list[bytes | None]) -> None:
+        self.plan = plan
+        self.index = index
+        self.slots = slots
+        self.defaults = defaults
+
+    @cython.cfunc
+    def key(self, cells: list[bytes | None]) -> bytes:
+        values: list[bytes | None] = []
+        i: cython.Py_ssize_t
+        for i in range(len(self.slots)):
+            cell = cells[self.slots[i]]
+            values.append(self.defaults[i] if cell is None else cell)
+        key: bytes = self.plan.key(values)
+        return key
+
+
+@cython.cclass
+class RowPlan:
+    """The short way into one table, for the cursor whose view it was made of."""
+
+    view: TableView = cython.declare(object, visibility="readonly")
+    number: int = cython.declare(object, visibility="readonly")  # what the last row was given by the table, 0 if nothing
+    _packer: RowPacker = cython.declare(object)
+    _primary: _Keys | None = cython.declare(object)
+    _indexes: list[_Keys] = cython.declare(list)
+    _number: Column | None = cython.declare(object)
+    _number_id: int = cython.declare(cython.longlong)
+    _number_size: int = cython.declare(cython.Py_ssize_t)
+
+    def __init__(self, cursor: Cursor, packer: RowPacker) -> None:
+        view = cursor.view
+        self.view = view
+        self.number = 0
+        self._packer = packer
+        self._primary = None if view.primary is None else self._keys(view, view.primary, primary=True)
+        self._indexes = [self._keys(view, index, primary=False) for index in view.maintained]
+        self._number = view.autoincrement
+        self._number_id = 0 if self._number is None else self._number.columnid
+        self._number_size = 0 if self._number is None else INHERENT_SIZE[self._number.coltyp]
+
+    def _keys(self, view: TableView, index: Any, *, primary: bool) -> _Keys:
+        definition = view.definition(index)
+        slots = [self._packer.slots[segment.column] for segment in definition.segments]
+        defaults = [view.defaults.get(segment.column) for segment in definition.segments]
+        return _Keys(KeyPlan(definition, primary=primary), None if primary else index, slots, defaults)
+
+    def insert(self, cursor: Cursor, row: dict[str, Any]) -> bytes | None:
+        """Insert a row in the open transaction, with the lock of the instance held: its bookmark, or None if it has to go the
+        long way. Where it raises a part of it may be in the trees: the caller undoes the transaction level."""
+        number: bytes = b""
+        next_one = 0
+        if self._number is not None:
+            next_one = next_number(cursor, self._number)
+            if next_one > last_number(self._number):
+                return None
+            number = next_one.to_bytes(self._number_size, "little")
+        image = self._packer.pack(row, self._number_id, number)
+        if image is None:
+            return None
+        cells: list[bytes | None] = self._packer.cells
+        keys: list[bytes]
+        each: _Keys
+        key: bytes = b""
+        try:
+            if self._primary is not None:
+                each = self._primary
+                key = each.key(cells)
+            keys = [cython.cast(_Keys, each).key(cells) for each in self._indexes]
+        except JetError:
+            return None
+        if self._number is not None:
+            draw_number(cursor, self._number)
+            self.number = next_one
+        if self._primary is None:
+            key = next_row(cursor)
+        session = cursor.session
+        cursor.primary.tree.insert(session, key, image)
+        for i, entry in enumerate(keys):
+            if entry:
+                each = self._indexes[i]
+                tree: VersionedTree = cursor.index_tree(each.index)
+                tree.insert(session, entry, key)
+        return key
+
+    def insert_run(self, cursor: Cursor, rows: Sequence[Any], start: int, end: int) -> int:
+        """Insert rows `start` to `end` as `insert` does, up to one that has to go the long way; the place of that, or `end`."""
+        i: cython.Py_ssize_t
+        for i in range(start, end):
+            row = rows[i]
+            if type(row) is not dict or self.insert(cursor, row) is None:
+                return i
+        return end
+
+
+def row_plan(cursor: Cursor, convert: Convert) -> RowPlan | None:
+    """The plan of a cursor's table; None where its rows go the long way. `convert` is as of `records.row`."""
+    view = cursor.view
+    plan = view.row_plan
+    if plan is None:
+        plan = view.row_plan = _made(cursor, convert)
+    if plan is False or cursor.update is not None or callbacks.watched(cursor):
+        return None
+    cursor.require_updatable()
+    assert isinstance(plan, RowPlan)
+    return plan
+
+
+def _made(cursor: Cursor, convert: Convert) -> RowPlan | bool:
+    """False for a table that is not served."""
+    view = cursor.view
+    if type(cursor) is not Cursor or not cursor.versioned or view.version is not None:
+        return False
+    number = view.autoincrement
+    if number is not None and not (number.is_fixed and INHERENT_SIZE.get(number.coltyp) in (4, 8)):
+        return False
+    if any(view.derived(column) or column.flags & FLAG_USER_DEFINED_DEFAULT for column in view.table.columns):
+        return False
+    indexes = view.maintained if view.primary is None else [view.primary, *view.maintained]
+    try:
+        if not all(KeyPlan.serves(view.definition(index)) for index in indexes):
+            return False
+        packer = RowPacker(
+            view.table.columns,
+            small_page=view.small_page,
+            record_most=view.record_most,
+            intrinsic_most=preferred_most(cursor),
+            required=view.required,
+            convert=convert,
+        )
+        return RowPlan(cursor, packer)
+    except (JetError, ValueError):
+        return False  # what the definition lacks is said by the long way, where a row needs it
+
+
+__all__ = ["RowPlan", "row_plan"]
