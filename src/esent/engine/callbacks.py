@@ -41,13 +41,15 @@ class Registration:
 
 
 class TableExtras:
-    """What is kept with one table."""
+    """What is kept with one table. `kept`: of how many tables there ever was anything."""
 
     __slots__ = ("callbacks", "local")
+    kept = 0
 
     def __init__(self) -> None:
         self.callbacks: list[Registration] = []
         self.local = LS_NIL
+        TableExtras.kept += 1
 
 
 _tables: weakref.WeakKeyDictionary[object, dict[int, TableExtras]] = weakref.WeakKeyDictionary()
@@ -90,13 +92,15 @@ def _remove(found: list[Registration], registration: Registration) -> None:
 
 def watched(cursor: Cursor) -> bool:
     """Whether callbacks may be registered for the table."""
-    tables = _tables.get(cursor.database) if len(_tables) else None
+    tables = _tables.get(cursor.database) if TableExtras.kept else None
     return tables is not None and cursor.table.objid in tables
 
 
 def notify(cursor: Cursor, event: int) -> None:
     """Call what is registered for an event; the first error returned is raised."""
-    tables = _tables.get(cursor.database) if len(_tables) else None
+    if not TableExtras.kept:
+        return
+    tables = _tables.get(cursor.database)
     extras = tables.get(cursor.table.objid) if tables else None
     if extras is None:
         return

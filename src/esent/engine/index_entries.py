@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from esent.catalog.objects import Index
 from esent.engine.table_view import TableView
 from esent.records import access
+from esent.records.access import MORE, ColumnPlace
 from esent.records.columns import Column
 from esent.records.compression import decompress
 from esent.records.encode import Value
-from esent.records.keys import KEY_MOST_DEFAULT, KeyDefinition, record_keys
+from esent.records.keys import KEY_MOST_DEFAULT, KeyDefinition, KeyPlan, record_keys
 
 ReadLongValue = Callable[[bytes, int], bytes]
 """The first bytes of a long value: (id as the record has it, how many at most) -> bytes."""
@@ -47,8 +53,44 @@ def _bytes_wanted(definition: KeyDefinition) -> int:
     return _BYTES_TO_A_KEY_BYTE * definition.key_most
 
 
+@cython.cclass
+class RecordKeyPlan:
+    """The keys of records in an index with one key a record, made of what the records hold without looking further."""
+
+    _plan: KeyPlan = cython.declare(object)
+    _places: list[ColumnPlace] = cython.declare(list)
+
+    def __init__(self, view: TableView, definition: KeyDefinition) -> None:
+        self._plan = KeyPlan(definition, primary=False)
+        self._places = [view.place_of(segment.column) for segment in definition.segments]
+
+    def keys(self, image: bytes) -> list[bytes] | None:
+        """As `RecordValues.keys`; None where it takes more than the record."""
+        values: list[bytes | None] = []
+        for place in self._places:
+            value = place.value(image)
+            if value is MORE:
+                return None
+            values.append(value)
+        key = self._plan.key(values)
+        return [key] if key else []
+
+
+def key_plan(view: TableView, index: Index) -> RecordKeyPlan | None:
+    """The plan of an index, None where its keys have to be looked for."""
+    number = id(index)
+    if number in view.key_plans:
+        return view.key_plans[number]
+    definition = view.definition(index)
+    plan = RecordKeyPlan(view, definition) if KeyPlan.serves(definition) else None
+    view.key_plans[number] = plan
+    return plan
+
+
 class RecordValues:
     """The values of a record as keys are made from them: defaults put in, long values fetched as far as needed."""
+
+    __slots__ = ("_found", "_wanted", "image", "read", "view")
 
     def __init__(self, view: TableView, image: bytes, read: ReadLongValue) -> None:
         self.view = view
@@ -59,6 +101,11 @@ class RecordValues:
 
     def keys(self, index: Index) -> list[bytes]:
         """The distinct keys of the record in an index. JET_errNullKeyDisallowed, JET_errKeyTruncated."""
+        plan = key_plan(self.view, index)
+        if plan is not None:
+            keys = plan.keys(self.image)
+            if keys is not None:
+                return keys
         definition = self.view.definition(index)
         wanted = _bytes_wanted(definition)
         if wanted > self._wanted:

@@ -9,61 +9,91 @@ from __future__ import annotations
 
 import struct
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from esent.constants import codes
 from esent.engine.table_view import TableView
 from esent.errors import jet_error
 from esent.records import access
-from esent.records.columns import FLAG_DEFAULT, Column
+from esent.records.columns import FLAG_DEFAULT, VARIABLE_FIRST, Column
 from esent.records.encode import Tagged, Value, tagged_value
 
 HEADER_SIZE = 4
 FILL = b"*"
+_ENTRY_SIZE = 4  # of a tagged column in the array
 
 Entry = tuple[int, bytes]  # flags of the offset word, stored bytes
 
 
+@cython.cclass
 class RecordBuffer:
     """A record in parts. A change either fits (`TableView.record_most`) or raises JET_errRecordTooBig and changes nothing."""
 
+    view: TableView = cython.declare(object, visibility="readonly")
+    size: int = cython.declare(cython.Py_ssize_t, visibility="readonly")  # of the record as it would be stored
+    _most: int = cython.declare(cython.Py_ssize_t)
+    _fixed: bytearray = cython.declare(bytearray)  # from offset 4 on, without the bitmap
+    _nulls: bytearray = cython.declare(bytearray)  # of the fixed columns, 1 a NULL
+    _variable: list[bytes | None] = cython.declare(list)
+    _tagged: dict[tuple[bool, int], Entry] = cython.declare(dict)  # by (not derived, id): the order in the record
+    _image: bytes | None = cython.declare(bytes)
+
     def __init__(self, view: TableView, image: bytes | None = None) -> None:
         self.view = view
-        self._fixed = bytearray()  # from offset 4 on, without the bitmap
-        self._nulls: list[bool] = []  # of the fixed columns
-        self._variable: list[bytes | None] = []
-        self._tagged: dict[tuple[bool, int], Entry] = {}  # by (not derived, id): the order in the record
-        self._image: bytes | None = None
+        self._most = view.record_most
+        self._fixed = bytearray()
+        self._nulls = bytearray()
+        self._variable = []
+        self._tagged = {}
+        self._image = None
+        self.size = HEADER_SIZE
         if image is None:
-            self._reach_fixed(view.default_fixed)
-            self._reach_variable(view.default_variable)
+            if view.default_fixed:
+                self._reach_fixed(view.default_fixed)
+            if view.default_variable:
+                self._reach_variable(view.default_variable)
         else:
             self._take_apart(image)
 
     def copy(self) -> RecordBuffer:
-        twin = RecordBuffer.__new__(RecordBuffer)
+        twin: RecordBuffer = RecordBuffer.__new__(RecordBuffer)
         twin.view = self.view
+        twin.size = self.size
+        twin._most = self._most
         twin._fixed = bytearray(self._fixed)
-        twin._nulls = self._nulls.copy()
+        twin._nulls = bytearray(self._nulls)
         twin._variable = self._variable.copy()
         twin._tagged = self._tagged.copy()
         twin._image = self._image
         return twin
 
-    def _take_apart(self, image: bytes) -> None:
+    @cython.cfunc
+    def _take_apart(self, image: bytes) -> cython.int:
         access.check_record(image)
-        count = image[0]
-        end = image[2] | image[3] << 8
-        bitmap = end - (count + 7) // 8
+        count: cython.Py_ssize_t = image[0]
+        end: cython.Py_ssize_t = image[2] | image[3] << 8
+        bitmap: cython.Py_ssize_t = end - (count + 7) // 8
+        i: cython.Py_ssize_t
         self._fixed = bytearray(image[HEADER_SIZE:bitmap])
-        self._nulls = [bool(image[bitmap + i // 8] >> (i % 8) & 1) for i in range(count)]
-        self._variable = []
-        for number in range(image[1] - 127):
-            state, value = access.variable_value(image, 128 + number)
+        nulls: bytearray = bytearray(count)
+        for i in range(count):
+            nulls[i] = image[bitmap + (i >> 3)] >> (i & 7) & 1
+        self._nulls = nulls
+        self.size = HEADER_SIZE + len(self._fixed) + (count + 7) // 8
+        for i in range(image[1] - (VARIABLE_FIRST - 1)):
+            state, value = access.variable_value(image, VARIABLE_FIRST + i)
             self._variable.append(None if state == access.NULL else value)
-        self._tagged = {
-            (not flags & access.WORD_DERIVED, fid): (flags, data)
-            for fid, flags, data in access.tagged_entries(image, self.view.small_page)
-        }
+            self.size += 2 + len(value)
+        small_page = self.view.small_page
+        if len(image) > access.tagged_start(image):
+            for fid, flags, data in access.tagged_entries(image, small_page):
+                self._tagged[(not flags & access.WORD_DERIVED, fid)] = (flags, data)
+                self.size += _ENTRY_SIZE + len(data)
         self._image = image
+        return 0
 
     # -- as bytes -------------------------------------------------------------------------------------------------
 
@@ -73,26 +103,39 @@ class RecordBuffer:
             self._image = self._assemble()
         return self._image
 
+    @cython.cfunc
     def _assemble(self) -> bytes:
-        count = len(self._nulls)
-        bitmap = bytearray(b"\xff" * ((count + 7) // 8))
-        for i, null in enumerate(self._nulls):
-            if not null:
-                bitmap[i >> 3] ^= 1 << (i & 7)
-        end = HEADER_SIZE + len(self._fixed) + len(bitmap)
-        parts: list[bytes | bytearray] = [struct.pack("<BBH", count, 127 + len(self._variable), end), self._fixed, bitmap]
-        offset = 0
-        ends = []
-        for value in self._variable:
-            if value is None:
-                ends.append(offset | 0x8000)
-            else:
-                offset += len(value)
-                ends.append(offset)
-        parts.append(struct.pack(f"<{len(ends)}H", *ends))
-        parts.extend(value for value in self._variable if value)
+        count: cython.Py_ssize_t = len(self._nulls)
+        nulls: bytearray = self._nulls
+        i: cython.Py_ssize_t
+        bitmap: bytearray = bytearray(b"\xff" * ((count + 7) // 8))
+        for i in range(count):
+            if not nulls[i]:
+                bitmap[i >> 3] = bitmap[i >> 3] ^ (1 << (i & 7))
+        end: cython.Py_ssize_t = HEADER_SIZE + len(self._fixed) + len(bitmap)
+        several: cython.Py_ssize_t = len(self._variable)
+        head: bytearray = bytearray(HEADER_SIZE)
+        head[0] = count
+        head[1] = VARIABLE_FIRST - 1 + several
+        head[2] = end & 0xFF
+        head[3] = end >> 8
+        parts: list[bytes | bytearray] = [head, self._fixed, bitmap]
+        offset: cython.Py_ssize_t = 0
+        if several:
+            ends: bytearray = bytearray(2 * several)
+            parts.append(ends)
+            for i in range(several):
+                value = self._variable[i]
+                if value is None:
+                    ends[2 * i] = offset & 0xFF
+                    ends[2 * i + 1] = (offset >> 8) | 0x80
+                else:
+                    offset += len(value)
+                    ends[2 * i] = offset & 0xFF
+                    ends[2 * i + 1] = offset >> 8
+                    parts.append(value)
         if self._tagged:
-            offset = 4 * len(self._tagged)
+            offset = _ENTRY_SIZE * len(self._tagged)
             array = []
             stored = []
             for key in sorted(self._tagged):
@@ -104,64 +147,71 @@ class RecordBuffer:
             parts += stored
         return b"".join(parts)
 
-    @property
-    def size(self) -> int:
-        count = len(self._nulls)
-        size = HEADER_SIZE + len(self._fixed) + (count + 7) // 8 + 2 * len(self._variable)
-        size += sum([len(value) for value in self._variable if value])
-        return size + sum([4 + len(data) for _, data in self._tagged.values()])
-
-    def _require_room(self, more: int, what: str) -> None:
-        if more > 0 and self.size + more > self.view.record_most:
+    @cython.cfunc
+    def _require_room(self, more: cython.Py_ssize_t, what: str) -> cython.int:
+        if more > 0 and self.size + more > self._most:
             raise jet_error(
                 codes.JET_errRecordTooBig,
-                f"setting column {what} of table {self.view.table.name}: more than {self.view.record_most} bytes",
+                f"setting column {what} of table {self.view.table.name}: more than {self._most} bytes",
             )
+        return 0
 
     # -- fixed columns --------------------------------------------------------------------------------------------
 
     def set_fixed(self, column: Column, value: bytes | None) -> None:
         """`value` fills the slot, or is None for NULL."""
-        last = len(self._nulls)
-        if column.fid > last:
-            grown = column.record_offset + column.max_size - HEADER_SIZE - len(self._fixed)
-            self._require_room(grown + (column.fid + 7) // 8 - (last + 7) // 8, column.name)
-            self._reach_fixed(column.fid)
-        self._nulls[column.fid - 1] = value is None
+        fid: cython.Py_ssize_t = column.fid
+        start: cython.Py_ssize_t = column.record_offset - HEADER_SIZE
+        size: cython.Py_ssize_t = column.max_size
+        last: cython.Py_ssize_t = len(self._nulls)
+        if fid > last:
+            self._require_room(start + size - len(self._fixed) + (fid + 7) // 8 - (last + 7) // 8, column.name)
+            self._reach_fixed(fid)
+        self._nulls[fid - 1] = value is None
         if value is not None:
-            start = column.record_offset - HEADER_SIZE
-            self._fixed[start : start + column.max_size] = value
+            self._fixed[start : start + size] = value
         self._image = None
 
-    def _reach_fixed(self, fid: int) -> None:
+    @cython.cfunc
+    def _reach_fixed(self, fid: cython.Py_ssize_t) -> cython.int:
         """Let the fixed part reach up to this column."""
-        if fid <= len(self._nulls):
-            return
-        column = self.view.fixed[fid]
-        self._fixed += FILL * (column.record_offset + column.max_size - HEADER_SIZE - len(self._fixed))
-        for skipped in range(len(self._nulls) + 1, fid + 1):
-            each = self.view.fixed.get(skipped)  # None: a deleted column, which keeps its slot
-            default = self.view.defaults.get(each.columnid) if each is not None else None
+        last: cython.Py_ssize_t = len(self._nulls)
+        if fid <= last:
+            return 0
+        view = self.view
+        column = view.fixed[fid]
+        grown: cython.Py_ssize_t = column.record_offset + column.max_size - HEADER_SIZE - len(self._fixed)
+        self._fixed += FILL * grown
+        self.size += max(grown, 0) + (fid + 7) // 8 - (last + 7) // 8
+        skipped: cython.Py_ssize_t
+        for skipped in range(last + 1, fid + 1):
+            each = view.fixed.get(skipped)  # None: a deleted column, which keeps its slot
+            default = view.defaults.get(each.columnid) if each is not None else None
             self._nulls.append(default is None)
             if each is not None and default is not None:
                 start = each.record_offset - HEADER_SIZE
                 self._fixed[start : start + each.max_size] = default
         self._image = None
+        return 0
 
     # -- variable columns -----------------------------------------------------------------------------------------
 
     def set_variable(self, column: Column, value: bytes | None) -> None:
-        number = column.fid - 128
-        old = 0
-        more = len(value or b"")
-        if number < len(self._variable):
-            old = len(self._variable[number] or b"")
+        fid: cython.Py_ssize_t = column.fid
+        number: cython.Py_ssize_t = fid - VARIABLE_FIRST
+        last: cython.Py_ssize_t = len(self._variable)
+        size: cython.Py_ssize_t = 0 if value is None else len(value)
+        more: cython.Py_ssize_t = size
+        i: cython.Py_ssize_t
+        if number < last:
+            more -= _length(self._variable[number])
         else:
-            more += 2 * (number + 1 - len(self._variable))
-            for skipped in range(len(self._variable) + 128, column.fid):
-                more += len(self._variable_default(skipped) or b"")
-        self._require_room(more - old, column.name)
-        self._reach_variable(column.fid)
+            more += 2 * (number + 1 - last)
+            for i in range(last, number):
+                more += _length(self._variable_default(i + VARIABLE_FIRST))
+        self._require_room(more, column.name)
+        self._reach_variable(fid)
+        self.size += size - _length(self._variable[number])
         self._variable[number] = value
         self._image = None
 
@@ -169,10 +219,15 @@ class RecordBuffer:
         column = self.view.variable.get(fid)
         return self.view.defaults.get(column.columnid) if column is not None else None
 
-    def _reach_variable(self, fid: int) -> None:
-        for skipped in range(len(self._variable) + 128, fid + 1):
-            self._variable.append(self._variable_default(skipped))
+    @cython.cfunc
+    def _reach_variable(self, fid: cython.Py_ssize_t) -> cython.int:
+        number: cython.Py_ssize_t
+        for number in range(len(self._variable) + VARIABLE_FIRST, fid + 1):
+            default = self._variable_default(number)
+            self._variable.append(default)
+            self.size += 2 + _length(default)
         self._image = None
+        return 0
 
     # -- tagged columns -------------------------------------------------------------------------------------------
 
@@ -191,14 +246,30 @@ class RecordBuffer:
         if values is None:
             if old is not None:
                 del self._tagged[key]
+                self.size -= _ENTRY_SIZE + len(old[1])
                 self._image = None
             return
         tagged = Tagged(column.fid, values, column.is_long_value, self.view.derived(column))
         data, flags = tagged_value(tagged, small_page=self.view.small_page)
-        more = len(data) - len(old[1]) if old is not None else 4 + len(data)
-        self._require_room(more, column.name)
-        self._tagged[key] = (flags, data)
+        self._put(key, (flags, data), column.name)
+
+    @cython.cfunc
+    def _put(self, key: tuple[bool, int], entry: Entry, name: str) -> cython.int:
+        old = self._tagged.get(key)
+        more: cython.Py_ssize_t = len(entry[1])
+        more += _ENTRY_SIZE if old is None else -len(old[1])
+        self._require_room(more, name)
+        self._tagged[key] = entry
+        self.size += more
         self._image = None
+        return 0
+
+    def set_entry(self, column: Column, key: tuple[bool, int], entry: Entry) -> bool:
+        """Give a tagged column the one value it has in an entry as it is stored; False, and nothing done, where it has any."""
+        if key in self._tagged:
+            return False
+        self._put(key, entry, column.name)
+        return True
 
     def set_tagged(self, column: Column, number: int, value: Value | None, *, revert: bool = False) -> None:
         """Set instance `number` (0, or one more than there are: another one), or take it out (None).
@@ -237,6 +308,11 @@ class RecordBuffer:
                 continue
             found += [value.data for value in access.entry_values(flags, data, self.view.small_page) if value.separated]
         return found
+
+
+@cython.cfunc
+def _length(value: bytes | None) -> cython.Py_ssize_t:
+    return 0 if value is None else len(value)
 
 
 def separated_ids(image: bytes, small_page: bool) -> list[bytes]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from esent.constants import codes, grbits, params
@@ -263,22 +262,25 @@ class Session(Writer):
                 self._owner = None
                 self.read_only = False
 
-    @contextmanager
-    def implicit_transaction(self) -> Iterator[None]:
+    def implicit_transaction(self) -> ImplicitTransaction:
         """Around a call that changes something: a level of its own, committed at the end, rolled back by an exception.
 
         It holds the lock of the instance. Where no other transaction is open the commit is durable when it returns (or lazy,
         by JET_paramCommitDefault); the wait for that is outside of the lock, so the caller must not hold it.
         """
-        with self.instance.lock:
-            self._begin(read_only=False)
-            try:
-                yield
-            except BaseException:
-                self.abandon(all_levels=False)
-                raise
-            position = self._commit()
-        self._settle(position, lazy=bool(self._default_options() & COMMIT_LAZY))
+        return ImplicitTransaction(self)
+
+    def begin_implicit(self) -> None:
+        """Begin an `implicit_transaction`, with the lock of the instance held."""
+        self._begin(read_only=False)
+
+    def end_implicit(self) -> Lgpos:
+        """Commit it, with the lock held; `settle_implicit` takes what it gives when the lock is free."""
+        return self._commit()
+
+    def settle_implicit(self, position: Lgpos) -> None:
+        if position != LGPOS_MIN:
+            self._settle(position, lazy=bool(self._default_options() & COMMIT_LAZY))
 
     def require_writable(self) -> None:
         """JET_errTransReadOnly in a transaction begun with JET_bitTransactionReadOnly."""
@@ -376,6 +378,36 @@ def _exact(data: bytes, size: int) -> bytes:
     if len(data) != size:
         raise jet_error(codes.JET_errInvalidBufferSize, f"{len(data)} bytes where {size} are wanted")
     return data
+
+
+class ImplicitTransaction:
+    """As of `Session.implicit_transaction`."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        session = self._session
+        session.instance.lock.acquire()
+        try:
+            session.begin_implicit()
+        except BaseException:
+            session.instance.lock.release()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        session = self._session
+        position = LGPOS_MIN
+        try:
+            if kind is None:
+                position = session.end_implicit()
+            else:
+                session.abandon(all_levels=False)
+        finally:
+            session.instance.lock.release()
+        session.settle_implicit(position)
 
 
 def resolve_session(sesid: object) -> Session:

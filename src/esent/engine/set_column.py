@@ -6,6 +6,11 @@ the table's long-value tree, the largest first; what is then still too large is 
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from enum import Enum, auto
 
 from esent.constants import codes, grbits
@@ -20,11 +25,13 @@ from esent.records.columns import (
     FLAG_DEFAULT,
     FLAG_ENCRYPTED,
     FLAG_NOT_NULL,
+    FLAG_VERSION,
+    INHERENT_SIZE,
     Coltyp,
     Column,
 )
 from esent.records.compression import decompress
-from esent.records.encode import LONG_VALUE_MOST, Value, stored_value
+from esent.records.encode import LONG_VALUE_MOST, Tagged, Value, stored_value, tagged_value
 from esent.records.keys import KEY_MOST_DEFAULT, KeyDefinition, Segment, normalise
 
 APPEND = grbits.JET_bitSetAppendLV
@@ -44,6 +51,93 @@ _INTRINSIC_DEFAULT = 1023
 _TEXT = (Coltyp.TEXT, Coltyp.LONG_TEXT)
 _BINARY = (Coltyp.BINARY, Coltyp.LONG_BINARY)
 _RAW = KeyDefinition(())
+
+
+_INSERT_NUMBERED = Mode.INSERT_NUMBERED
+_NO_WAY, _FIXED, _BIT, _VARIABLE, _TAGGED = range(5)
+_PECULIAR = FLAG_AUTOINCREMENT | FLAG_COMPRESSED | FLAG_ENCRYPTED | FLAG_VERSION
+
+
+@cython.cclass
+class Setter:
+    """The short way of setting one column to a plain value without options; `set_column` is the long one."""
+
+    _column: Column = cython.declare(object)
+    _columnid: int = cython.declare(object)
+    _kind: int = cython.declare(cython.int)
+    _least: int = cython.declare(cython.Py_ssize_t)
+    _most: int = cython.declare(cython.Py_ssize_t)
+    _long: bool = cython.declare(cython.bint)
+    _key: tuple[bool, int] = cython.declare(object)
+    _flags: int = cython.declare(cython.int)
+    _header: bytes = cython.declare(bytes)
+
+    def __init__(self, cursor: Cursor, column: Column) -> None:
+        view = cursor.view
+        size = INHERENT_SIZE.get(column.coltyp, 0)
+        self._column = column
+        self._columnid = column.columnid
+        self._long = column.is_long_value
+        self._least = 1
+        self._most = column.max_size or KEY_MOST_DEFAULT
+        self._key = view.tagged_order(column)
+        self._header = b""
+        self._flags = 0
+        if column.flags & _PECULIAR or column.coltyp == Coltyp.SLV:
+            self._kind = _NO_WAY
+        elif column.is_fixed:
+            self._kind = _BIT if column.coltyp == Coltyp.BIT else _FIXED
+            self._least = self._most = column.max_size
+        elif size:
+            self._kind = _NO_WAY
+        elif column.is_variable:
+            self._kind = _VARIABLE
+        else:
+            self._kind = _TAGGED
+            most = preferred_most(cursor)
+            self._most = min(most, column.max_size or most) if self._long else min(most, self._most)
+            data, self._flags = tagged_value(
+                Tagged(column.fid, [Value(b"")], self._long, view.derived(column)), small_page=view.small_page
+            )
+            self._header = data
+
+    def set(self, cursor: Cursor, update: Update, value: bytes) -> bool:
+        """Whether that was done; if not, nothing was."""
+        size: cython.Py_ssize_t = len(value)
+        kind: cython.int = self._kind
+        if kind == _NO_WAY or size < self._least or size > self._most:
+            return False
+        buffer = update.buffer
+        try:
+            if kind == _FIXED:
+                buffer.set_fixed(self._column, value)
+            elif kind == _VARIABLE:
+                buffer.set_variable(self._column, value)
+            elif kind == _BIT:
+                buffer.set_fixed(self._column, b"\xff" if value[0] else b"\0")
+            elif (self._long and not cursor.session.level) or not buffer.set_entry(
+                self._column, self._key, (self._flags, self._header + value)
+            ):
+                return False
+        except JetError:
+            return False  # it needs room that other values have to make
+        update.touched.add(self._columnid)
+        return True
+
+
+def set_plain(cursor: Cursor, columnid: object, value: bytes) -> bool:
+    """Set the first value of a column by the short way, if there is one; False where `set_column` has to."""
+    update = cursor.update
+    if update is None or update.read_only or type(columnid) is not int:
+        return False
+    setter: Setter | None = cursor.view.setters.get(columnid)
+    if setter is None:
+        column = cursor.view.columns.get(columnid)
+        if column is None:
+            return False
+        setter = cursor.view.setters[columnid] = Setter(cursor, column)
+    cursor.require_updatable()
+    return setter.set(cursor, update, value)
 
 
 class Change(Enum):
@@ -121,7 +215,7 @@ def _set(
         view = cursor.view
         if column is view.version and update.replaces:
             raise jet_error(codes.JET_errInvalidColumnType, f"setting version column {column.name} in a replace")
-        if column is view.autoincrement and update.mode is not Mode.INSERT_NUMBERED:
+        if column is view.autoincrement and update.mode is not _INSERT_NUMBERED:
             raise jet_error(codes.JET_errInvalidColumnType, f"setting auto-increment column {column.name}")
     elif column.is_tagged:
         if column.flags & FLAG_ENCRYPTED:

@@ -1,4 +1,4 @@
-"""The short way into a call that moves or reads: for the usual case, in which nothing stands against it.
+"""The short way into a call that moves, reads or changes: for the usual case, in which nothing stands against it.
 
 Such a call holds the lock of the instance from its begin to its end, so nobody can end the instance, the session or the cursor
 meanwhile, and there is nothing to register. Whoever gets None goes the long way (`cursor_call`), which knows every reason.
@@ -6,6 +6,7 @@ meanwhile, and there is nothing to register. Whoever gets None goes the long way
 
 from __future__ import annotations
 
+from esent.engine.callbacks import watched
 from esent.engine.cursor import Cursor
 from esent.engine.handles import SessionHandle, TableHandle
 from esent.engine.instance import State
@@ -41,6 +42,16 @@ def begin(sesid: object, tableid: object) -> Cursor | None:
         cursor.lock.release()
         raise
     cursor.lock.release()
+    return None
+
+
+def begin_in_transaction(sesid: object, tableid: object) -> Cursor | None:
+    """`begin` for a call that changes the table: only where a transaction is open, so that it need not wait for the disk, and
+    where no callback is made within it."""
+    cursor = begin(sesid, tableid)
+    if cursor is None or (cursor.session.level and not watched(cursor)):
+        return cursor
+    end(cursor)
     return None
 
 

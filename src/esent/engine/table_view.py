@@ -34,7 +34,9 @@ from esent.records.encode import record_most
 from esent.records.keys import KeyDefinition, SortKey
 
 if TYPE_CHECKING:
+    from esent.engine.index_entries import RecordKeyPlan
     from esent.engine.row_plan import RowPlan
+    from esent.engine.set_column import Setter
 
 SMALL_PAGE_MAX = 8192
 INTRINSIC_MOST = 1023
@@ -118,6 +120,8 @@ class TableView:
         self.chunk = table.long_value_chunk or chunk_size(page_size)
         self._sort_key = sort_key
         self._definitions: dict[int, KeyDefinition] = {}
+        self.key_plans: dict[int, RecordKeyPlan | None] = {}  # by identity of the index, as `_definitions`
+        self.setters: dict[int, Setter] = {}  # of the columns that were set, by id
         self.row_plan: RowPlan | bool | None = None  # how whole rows are inserted, False where only column by column
         self.places: dict[int, ColumnPlace] = {}  # of the columns that `place` was asked for
 
@@ -158,6 +162,12 @@ class TableView:
         if column is None:
             return None
         found = self.places[columnid] = ColumnPlace(column, derived=self.derived(column), small_page=self.small_page)
+        return found
+
+    def place_of(self, columnid: int) -> ColumnPlace:
+        """Where records have a column the table has."""
+        found = self.places.get(columnid) or self.place(columnid)
+        assert found is not None
         return found
 
     def tagged_order(self, column: Column) -> tuple[bool, int]:

@@ -10,6 +10,11 @@ import struct
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from esent.constants import codes, grbits
 from esent.engine.callbacks import notify
 from esent.engine.index_entries import ReadLongValue, RecordValues, column_values
@@ -37,6 +42,8 @@ NO_VERSION = grbits.JET_bitUpdateNoVersion
 _LAST_NUMBER = {4: 0x7FFFFEFF, 8: 0x7FFFFFFFFFFFFEFF}
 _LAST_ROW = 0xFFFFFFFF
 NUMBERS_AT_ONCE = 16
+_BEFORE_INSERT, _AFTER_INSERT = grbits.JET_cbtypBeforeInsert, grbits.JET_cbtypAfterInsert
+_BEFORE_REPLACE, _AFTER_REPLACE = grbits.JET_cbtypBeforeReplace, grbits.JET_cbtypAfterReplace
 _SPACE_HEADER_SIZE = 16
 _NUMBER_SIZE = 8
 _ROOT_HAS_SPACE = 1
@@ -57,15 +64,34 @@ class Mode(IntEnum):
     INSERT_NUMBERED = grbits.JET_prepInsertMustSetAutoIncrement
 
 
+# looking a member up in its class takes longer than the rest of a short call
+_MODES = {int(mode): mode for mode in Mode}
+_INSERT, _INSERT_NUMBERED, _REPLACE, _REPLACE_NO_LOCK = Mode.INSERT, Mode.INSERT_NUMBERED, Mode.REPLACE, Mode.REPLACE_NO_LOCK
+_CANCEL, _READ_ONLY_COPY, _INSERT_COPY, _COPY_DELETE = Mode.CANCEL, Mode.READ_ONLY_COPY, Mode.INSERT_COPY, Mode.COPY_DELETE
 _REPLACING = (Mode.REPLACE, Mode.REPLACE_NO_LOCK)
 _MOVING = (Mode.COPY_DELETE, Mode.COPY_REPLACE)
 
 
+@cython.cclass
 class Update:
     """A prepared update. `level`: the transaction level it was prepared in; `touched`: the columns that were set.
 
-    `pending`: long values that are new or changed, by id; `references`: how many more (or less) records refer to a value.
+    `pending`: long values that are new or changed, by id; `references`: how many more (or less) records refer to a value;
+    `failed`: it was made once already, in vain.
     """
+
+    cursor: Cursor = cython.declare(object, visibility="readonly")
+    mode: Mode = cython.declare(object, visibility="public")
+    level: int = cython.declare(object, visibility="public")
+    buffer: RecordBuffer = cython.declare(object, visibility="public")
+    original: bytes | None = cython.declare(object, visibility="readonly")
+    bookmark: bytes = cython.declare(object, visibility="readonly")
+    optimistic_level_0: bool = cython.declare(cython.bint, visibility="readonly")
+    failed: bool = cython.declare(cython.bint, visibility="public")
+    touched: set[int] = cython.declare(object, visibility="readonly")
+    pending: dict[bytes, PendingValue] = cython.declare(object, visibility="public")
+    references: dict[bytes, int] = cython.declare(object, visibility="public")
+    read_only: bool = cython.declare(cython.bint, visibility="readonly")
 
     def __init__(self, cursor: Cursor, mode: Mode, original: bytes | None) -> None:
         self.cursor = cursor
@@ -74,15 +100,12 @@ class Update:
         self.buffer = RecordBuffer(cursor.view, original)
         self.original = original
         self.bookmark = cursor.bookmark if original is not None else b""
-        self.optimistic_level_0 = mode is Mode.REPLACE_NO_LOCK and not self.level
-        self.failed = False  # made once already, in vain
-        self.touched: set[int] = set()
-        self.pending: dict[bytes, PendingValue] = {}
-        self.references: dict[bytes, int] = {}
-
-    @property
-    def read_only(self) -> bool:
-        return self.mode is Mode.READ_ONLY_COPY
+        self.optimistic_level_0 = mode is _REPLACE_NO_LOCK and not self.level
+        self.failed = False
+        self.touched = set()
+        self.pending = {}
+        self.references = {}
+        self.read_only = mode is _READ_ONLY_COPY
 
     @property
     def replaces(self) -> bool:
@@ -109,14 +132,14 @@ class Update:
 
     def lock_record(self) -> None:
         """An optimistic replace becomes an ordinary one: lock the record. JET_errWriteConflict if it has changed since."""
-        if self.mode is not Mode.REPLACE_NO_LOCK:
+        if self.mode is not _REPLACE_NO_LOCK:
             return
         cursor = self.cursor
         tree = cursor.primary.tree
         tree.lock(cursor.session, self.bookmark, write=True)
         if self.optimistic_level_0 and tree.get(cursor.session, self.bookmark) != self.original:
             raise jet_error(codes.JET_errWriteConflict, "the record has changed since the update was prepared")
-        self.mode = Mode.REPLACE
+        self.mode = _REPLACE
 
     # -- long values ----------------------------------------------------------------------------------------------
 
@@ -177,16 +200,15 @@ class Update:
 
 def prepare(cursor: Cursor, prep: object) -> None:
     """JetPrepareUpdate."""
-    try:
-        mode = Mode(prep)  # type: ignore[arg-type]
-    except ValueError:
-        raise jet_error(codes.JET_errInvalidParameter, f"{prep!r} is not a way to prepare an update") from None
-    if mode is Mode.CANCEL:
+    mode = _MODES.get(prep) if isinstance(prep, int) else None
+    if mode is None:
+        raise jet_error(codes.JET_errInvalidParameter, f"{prep!r} is not a way to prepare an update")
+    if mode is _CANCEL:
         if cursor.update is None:
             raise jet_error(codes.JET_errUpdateNotPrepared, "cancelling an update that is not prepared")
         cursor.cancel_update()
         return
-    if mode is not Mode.READ_ONLY_COPY:
+    if mode is not _READ_ONLY_COPY:
         cursor.require_updatable()
     if cursor.update is not None:
         raise jet_error(codes.JET_errAlreadyPrepared, f"an update of table {cursor.table.name} is prepared")
@@ -197,30 +219,30 @@ def prepare(cursor: Cursor, prep: object) -> None:
 def _prepare(cursor: Cursor, mode: Mode) -> None:
     session = cursor.session
     view = cursor.view
-    if mode in (Mode.INSERT, Mode.INSERT_NUMBERED):
+    if mode in (_INSERT, _INSERT_NUMBERED):
         number = view.autoincrement
-        if mode is Mode.INSERT_NUMBERED and (number is None or number.flags & FLAG_DEFAULT):
+        if mode is _INSERT_NUMBERED and (number is None or number.flags & FLAG_DEFAULT):
             raise jet_error(codes.JET_errIllegalOperation, f"table {cursor.table.name} has no column to number its rows")
         update = Update(cursor, mode, None)
         if number is not None:
-            if mode is Mode.INSERT:
+            if mode is _INSERT:
                 _number(update, number)
             else:
                 next_number(cursor, number)
         cursor.update = update
         return
-    if mode is Mode.READ_ONLY_COPY and not session.level:
+    if mode is _READ_ONLY_COPY and not session.level:
         raise jet_error(codes.JET_errNotInTransaction, "a read-only copy outside of a transaction")
-    if mode is Mode.REPLACE and not session.level:
-        mode = Mode.REPLACE_NO_LOCK
-    if mode is Mode.REPLACE or mode in _MOVING:
+    if mode is _REPLACE and not session.level:
+        mode = _REPLACE_NO_LOCK
+    if mode is _REPLACE or mode in _MOVING:
         cursor.refresh()
         cursor.primary.require_node()
         cursor.primary.tree.lock_lingering(session, cursor.primary.key)
     update = Update(cursor, mode, cursor.record())
-    if view.autoincrement is not None and mode in (Mode.INSERT_COPY, Mode.COPY_DELETE):
+    if view.autoincrement is not None and mode in (_INSERT_COPY, _COPY_DELETE):
         _number(update, view.autoincrement)
-    if mode is Mode.INSERT_COPY:
+    if mode is _INSERT_COPY:
         if not session.level:
             raise jet_error(codes.JET_errNotInTransaction, "copying a record outside of a transaction")
         for lid in update.buffer.separated():
@@ -310,10 +332,11 @@ def make(cursor: Cursor, grbit: object = 0) -> bytes:
         raise jet_error(codes.JET_errUpdateNotPrepared, f"no update of table {cursor.table.name} is prepared")
     with cursor.session.implicit_transaction():
         mode = update.mode
+        replaces = mode in _REPLACING
         try:
-            notify(cursor, grbits.JET_cbtypBeforeReplace if update.replaces else grbits.JET_cbtypBeforeInsert)
-            bookmark = _replace(cursor, update, options) if update.replaces else _insert(cursor, update, options)
-            notify(cursor, grbits.JET_cbtypAfterReplace if update.replaces else grbits.JET_cbtypAfterInsert)
+            notify(cursor, _BEFORE_REPLACE if replaces else _BEFORE_INSERT)
+            bookmark = _replace(cursor, update, options) if replaces else _insert(cursor, update, options)
+            notify(cursor, _AFTER_REPLACE if replaces else _AFTER_INSERT)
         except BaseException:
             update.mode = mode  # the lock that was taken is given back
             update.failed = True
@@ -351,8 +374,11 @@ def _insert(cursor: Cursor, update: Update, options: int) -> bytes:
 
 def _require_values(cursor: Cursor, update: Update) -> None:
     """JET_errNullInvalid, JET_errAutoIncrementNotSet for a column that has to have a value and has none."""
+    required = cursor.view.required
+    if not required:
+        return
     image = update.image()
-    for column in cursor.view.required:
+    for column in required:
         if not column_values(cursor.view, column, image):
             code = codes.JET_errAutoIncrementNotSet if column.flags & FLAG_AUTOINCREMENT else codes.JET_errNullInvalid
             raise jet_error(code, f"column {column.name} of table {cursor.table.name} is not set")

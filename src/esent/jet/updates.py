@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esent.constants import codes
-from esent.engine import set_column, update
+from esent.engine import set_column, short_call, update
 from esent.engine.cursor import Call, cursor_call
 from esent.errors import JetError, jet_error
 from esent.jet.cursors import buffer
@@ -20,6 +20,13 @@ def _value(data: object) -> bytes | int | None:
 
 def JetPrepareUpdate(sesid: JET_SESID, tableid: JET_TABLEID, prep: int) -> JET_ERR:
     """Begin an insert, a replace or a copy, or cancel one."""
+    cursor = short_call.begin(sesid, tableid)
+    if cursor is not None:
+        try:
+            update.prepare(cursor, prep)
+        finally:
+            short_call.end(cursor)
+        return 0
     with cursor_call(sesid, tableid, Call.UPDATE) as cursor:
         update.prepare(cursor, prep)
     return 0
@@ -34,6 +41,14 @@ def JetSetColumn(
     psetinfo: JET_SETINFO | None = None,
 ) -> JET_ERR:
     """Set a column of the prepared update. JET_wrnColumnMaxTruncated: only a part of the value was taken."""
+    if type(pvData) is bytes and psetinfo is None and type(grbit) is int and grbit == 0:
+        plain = short_call.begin(sesid, tableid)
+        if plain is not None:
+            try:
+                if set_column.set_plain(plain, columnid, pvData):
+                    return 0
+            finally:
+                short_call.end(plain)
     with cursor_call(sesid, tableid, Call.UPDATE) as cursor:
         if psetinfo is None:
             return set_column.set_column(cursor, columnid, _value(pvData), grbit)
@@ -70,17 +85,34 @@ def JetSetColumns(sesid: JET_SESID, tableid: JET_TABLEID, psetcolumn: list[JET_S
 
 def JetUpdate(sesid: JET_SESID, tableid: JET_TABLEID) -> bytes:
     """Make the prepared update; the bookmark of the record."""
-    return JetUpdate2(sesid, tableid)
+    return _update(sesid, tableid, 0)
 
 
 def JetUpdate2(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT = 0) -> bytes:
     """JetUpdate with options."""
+    return _update(sesid, tableid, grbit)
+
+
+def _update(sesid: object, tableid: object, grbit: object) -> bytes:
+    cursor = short_call.begin_in_transaction(sesid, tableid)
+    if cursor is not None:
+        try:
+            return update.make(cursor, grbit)
+        finally:
+            short_call.end(cursor)
     with cursor_call(sesid, tableid, Call.UPDATE) as cursor:
         return update.make(cursor, grbit)
 
 
 def JetDelete(sesid: JET_SESID, tableid: JET_TABLEID) -> JET_ERR:
     """Delete the current record; the cursor stays at its place."""
+    cursor = short_call.begin_in_transaction(sesid, tableid)
+    if cursor is not None:
+        try:
+            update.delete(cursor)
+        finally:
+            short_call.end(cursor)
+        return 0
     with cursor_call(sesid, tableid, Call.DELETE) as cursor:
         update.delete(cursor)
     return 0

@@ -445,7 +445,7 @@ def _head(key: bytearray, size: cython.Py_ssize_t) -> bytes:
 
 @cython.cclass
 class KeyPlan:
-    """The keys of an index with one key a record: what `build_key` gives, for many records. For one thread at a time."""
+    """The keys of an index with one key a record: what `build_key` gives, for many records."""
 
     definition: KeyDefinition = cython.declare(object, visibility="readonly")
     _segments: list[Segment] = cython.declare(list)
@@ -455,7 +455,6 @@ class KeyPlan:
     _most: int = cython.declare(cython.Py_ssize_t)
     _flags: int = cython.declare(cython.int)
     _primary: bool = cython.declare(cython.bint)
-    _scratch: bytearray = cython.declare(bytearray)
 
     def __init__(self, definition: KeyDefinition, *, primary: bool) -> None:
         """`primary`: NULLs do not keep a record out."""
@@ -483,7 +482,6 @@ class KeyPlan:
         self._most = definition.key_most
         self._flags = definition.flags
         self._primary = primary
-        self._scratch = bytearray(definition.key_most)
 
     @staticmethod
     def serves(definition: KeyDefinition) -> bool:
@@ -496,8 +494,8 @@ class KeyPlan:
 
         JET_errNullKeyDisallowed, JET_errKeyTruncated and what `normalise` raises.
         """
-        scratch = self._scratch
         most: cython.Py_ssize_t = self._most
+        scratch: bytearray = bytearray(most)
         at: cython.Py_ssize_t = 0
         size: cython.Py_ssize_t
         kind: cython.int

@@ -259,7 +259,6 @@ class RowPacker:
         `value` goes into the fixed column with id `column` (unless that is 0), whatever its kind.
         """
         cells: list[bytes | None] = self._blank[:]
-        self.cells = cells
         slot: _Slot | None
         for name, given in row.items():
             if given is None:
@@ -277,6 +276,7 @@ class RowPacker:
             cells[slot.number] = data
         if column:
             cells[self.slots[column]] = value
+        self.cells = cells
         return self._record(cells)
 
     @cython.cfunc
