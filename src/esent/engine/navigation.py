@@ -1,3 +1,5 @@
+# cython: annotation_typing=False
+# What a caller gives may be of any type; compiled code would answer a wrong one with TypeError.
 """Moving a cursor: JetMove, JetSeek, index ranges, bookmarks, the choice of the index, positions as fractions.
 
 Rules: `reference/records-and-indexes.md` 6.6-6.9. What a refused move leaves behind is as recorded of the engine: beyond the

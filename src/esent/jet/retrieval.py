@@ -1,3 +1,5 @@
+# cython: annotation_typing=False
+# What a caller gives may be of any type; compiled code would answer a wrong one with TypeError.
 """Retrieval: columns of records, keys, sizes, locks."""
 
 from __future__ import annotations
