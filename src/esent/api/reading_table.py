@@ -7,13 +7,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from esent.api.columns import ColumnType
-from esent.api.rows import Layout, Row, as_key, to_bytes
+from esent.api.keys import KeyMaker
+from esent.api.rows import Layout, Row, as_key
 from esent.catalog.objects import Index, Table
-from esent.constants import codes, grbits
+from esent.constants import codes
 from esent.engine.collation import sort_key_of
-from esent.engine.search_key import SearchKey
 from esent.engine.table_view import TableView
 from esent.errors import JetError, jet_error
+from esent.records.decode import Separated
+from esent.records.tuples import TupleReader
+from esent.records.values import rich_converter
 from esent.tree.cursor import Tree
 from esent.tree.long_values import LongValues
 from esent.tree.source import PageSource
@@ -41,10 +44,18 @@ class ReadOnlyRows:
     ) -> None:
         self._table = table
         self._index = index
-        if index is not None and not partial and index.segments[0].descending:
+        self._is_primary = index is None or index.is_primary
+        self._low = b""
+        self._high: bytes | None = None
+        if low is None and high is None:
+            return
+        maker = table.keys(index)
+        if not partial and maker.index.segments[0].descending:
             low, high = high, low
-        self._low = b"" if low is None else table.key(index, low, partial=partial, end=False)
-        self._high = None if high is None else table.key(index, high, partial=partial, end=True)
+        if low is not None:
+            self._low = maker.limit(low, partial=partial)
+        if high is not None:
+            self._high = maker.limit(high, partial=partial, end=True)
 
     def __iter__(self) -> Iterator[Row]:
         table, primary = self._table, self._is_primary
@@ -56,9 +67,32 @@ class ReadOnlyRows:
             else:
                 yield row
 
+    def rows(self, columns: Sequence[str] | None = None) -> Iterator[tuple[Any, ...]]:
+        """The rows as tuples of the values of these columns (all without), which is the fastest way to read many.
+
+        Long values are read whole. A value that cannot be read is given as its error.
+        JET_errColumnNotFound.
+        """
+        return self._table.tuples(self, columns)
+
     @property
-    def _is_primary(self) -> bool:
-        return self._index is None or self._index.is_primary
+    def is_whole_table(self) -> bool:
+        """Whether these are all rows, in the order of the table."""
+        return self._is_primary and not self._low and self._high is None
+
+    def records(self) -> Iterator[tuple[bytes, bytes]]:
+        """(bookmark, record) of each row."""
+        table = self._table
+        for key, data in self._entries():
+            if self._is_primary:
+                yield key, data
+                continue
+            try:
+                record = table.record(data)
+            except JetError as problem:
+                table.pass_over(data, problem)
+            else:
+                yield data, record
 
     def _entries(self) -> Iterator[tuple[bytes, bytes]]:
         tree = self._table.tree if self._is_primary or self._index is None else self._table.index_tree(self._index)
@@ -97,7 +131,7 @@ class ReadOnlyIndex(ReadOnlyRows):
 
     def get(self, key: Any, default: Any = None) -> Row | Any:
         """The first row with a key, or `default`."""
-        found = self.equal(key).first()
+        found = self._table.find(self._index, as_key(key))
         return default if found is None else found
 
 
@@ -110,17 +144,25 @@ class ReadOnlyTable:
         self.name = definition.name
         self.source = source
         self._database = database
-        self._view = TableView(definition, source.page_size, sort_key_of)
         self._layout = Layout(definition, source.page_size)
-        self._long_values = LongValues(source, definition.long_value_root, definition.long_value_objid, keep=_KEEP)
+        self._primary = definition.primary_index
+        self._view: TableView | None = None
+        self._keys: dict[int, KeyMaker] = {}
+        self._trees: dict[int, Tree] = {}
+        self._long_values = StoredLongValues(
+            LongValues(source, definition.long_value_root, definition.long_value_objid, keep=_KEEP)
+        )
         self.tree = Tree(source, definition.root, definition.objid, keep=_KEEP)
         self._damage: TableDamage | None = None
         if database is not None and database.salvage is not None:
             from esent.tools.table_damage import TableDamage
 
-            self._damage = TableDamage(database.salvage, definition, self._view)
-            self._long_values = database.salvage.long_values(definition, keep=_KEEP)
+            self._damage = TableDamage(database.salvage, definition, self.view)
+            self._long_values = StoredLongValues(database.salvage.long_values(definition, keep=_KEEP))
             self.tree = database.salvage.rows(definition, keep=_KEEP)
+
+    def __repr__(self) -> str:
+        return f"<ReadOnlyTable {self.name}>"
 
     @property
     def salvage(self) -> Salvage | None:
@@ -154,22 +196,15 @@ class ReadOnlyTable:
             for low, high in pairwise([None, *cuts, None])
         ]
 
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
     def index_tree(self, index: Index) -> Tree:
         if self._damage is not None:
             return self._damage.index_tree(index)
-        return Tree(self.source, index.root, index.objid, keep=_KEEP)
-
-    def row(self, key: bytes, record: bytes) -> Row:
-        """A record as a row."""
-        return self._layout.row(record, key, self._long_value)
-
-    def _long_value(self, lid: bytes) -> bytes | JetError:
-        try:
-            return b"".join(self._long_values.chunks(lid))
-        except JetError as problem:
-            if self._damage is None:
-                raise
-            return problem  # the row stands; asking it for the value raises
+        tree = self._trees.get(index.objid)
+        if tree is None:
+            tree = self._trees[index.objid] = Tree(self.source, index.root, index.objid, keep=_KEEP)
+        return tree
 
     def pass_over(self, bookmark: bytes, problem: JetError) -> None:
         """Go on without a row that cannot be read; raises `problem` where damage is not to be passed over."""
@@ -177,36 +212,86 @@ class ReadOnlyTable:
             raise problem
         self._damage.lost_row(bookmark, problem)
 
-    def at(self, bookmark: bytes) -> Row:
-        """The row an index entry is of. JET_errSecondaryIndexCorrupted."""
+    def row(self, key: bytes, record: bytes) -> Row:
+        """A record as a row."""
+        return self._layout.row(record, key, None, self._long_values)
+
+    def record(self, bookmark: bytes) -> bytes:
+        """The record an index entry is of. JET_errSecondaryIndexCorrupted."""
         record = self.tree.find(bookmark)
         if record is None:
             raise jet_error(
                 codes.JET_errSecondaryIndexCorrupted, f"an index of table {self.name} lists a row that is not there"
             )
-        return self.row(bookmark, record)
+        return record
 
-    def key(self, index: Index | None, values: Sequence[Any], *, partial: bool = False, end: bool = False) -> bytes:
-        """One end of a range of an index. JET_errNoCurrentIndex, JET_errInvalidParameter."""
+    def at(self, bookmark: bytes) -> Row:
+        """The row an index entry is of. JET_errSecondaryIndexCorrupted."""
+        return self.row(bookmark, self.record(bookmark))
+
+    def keys(self, index: Index | None) -> KeyMaker:
+        """What makes keys of an index (None: the primary one). JET_errNoCurrentIndex where there is none."""
+        if index is None:
+            index = self._primary
         if index is None:
             raise jet_error(codes.JET_errNoCurrentIndex, f"table {self.name} has no primary key to look in")
-        columns = self._layout.key_columns(index)
-        if not 0 < len(values) <= len(columns):
-            what = f"a key of {len(values)} values for index {index.name} of {len(columns)} columns"
-            raise jet_error(codes.JET_errInvalidParameter, what)
-        search = SearchKey()
-        for place, (column, value) in enumerate(zip(columns, values, strict=False)):
-            options = grbits.JET_bitNewKey if place == 0 else 0
-            data = b"" if value is None else to_bytes(column, value)
-            if value is not None and not data:
-                options |= grbits.JET_bitKeyDataZeroLength
-            if place == len(values) - 1:
-                if partial:
-                    options |= grbits.JET_bitPartialColumnEndLimit if end else grbits.JET_bitPartialColumnStartLimit
-                else:
-                    options |= grbits.JET_bitFullColumnEndLimit if end else grbits.JET_bitFullColumnStartLimit
-            search.add(self._view.definition(index), self._view.columns, data, options)
-        return search.data
+        maker = self._keys.get(index.objid)
+        if maker is None:
+            maker = self._keys[index.objid] = KeyMaker(self.view, self._layout, index)
+        return maker
+
+    @property
+    def view(self) -> TableView:
+        """What keys are made with."""
+        if self._view is None:
+            self._view = TableView(self.definition, self.source.page_size, sort_key_of)
+        return self._view
+
+    def find(self, index: Index | None, values: Sequence[Any]) -> Row | None:
+        """The first row with these values in the columns of an index, or in the first of them."""
+        maker = self.keys(index)
+        if len(values) != len(maker.columns):
+            return ReadOnlyRows(self, index, values, values).first()
+        key = maker.exact(values)
+        if maker.index.is_primary:
+            record = self.tree.find(key)
+            return None if record is None else self.row(key, record)
+        found = self.index_tree(maker.index).first_from(key)
+        return None if found is None or found[0] != key else self.at(found[1])
+
+    def tuples(self, rows: ReadOnlyRows, names: Sequence[str] | None = None) -> Iterator[tuple[Any, ...]]:
+        """`ReadOnlyRows.rows`."""
+        columns = self._layout.columns if names is None else [self._layout.column(name) for name in names]
+        converters = [rich_converter(column) for column in columns]
+
+        def resolve(place: int, value: Separated) -> Any:
+            try:
+                return converters[place](self._long_values(value.lid))
+            except JetError as problem:
+                return problem
+
+        reader = self._layout.reader(columns, resolve)
+        if rows.is_whole_table and self._damage is None:
+            return self._scan(reader)
+        return self._read(reader, rows)
+
+    def _read(self, reader: TupleReader, rows: ReadOnlyRows) -> Iterator[tuple[Any, ...]]:
+        for bookmark, record in rows.records():
+            try:
+                row = reader.read(record)
+            except JetError as problem:
+                self.pass_over(bookmark, problem)
+            else:
+                yield row
+
+    def _scan(self, reader: TupleReader) -> Iterator[tuple[Any, ...]]:
+        for page in self.tree.leaves():
+            found = reader.read_all(page.live_values())
+            if reader.refused:
+                raise next(row for row in found if isinstance(row, JetError))
+            yield from found  # type: ignore[misc] # no errors among them
+
+    # -- what it is like ------------------------------------------------------------------------------------------------
 
     @property
     def columns(self) -> dict[str, ColumnType]:
@@ -224,19 +309,30 @@ class ReadOnlyTable:
             for index in self.definition.indexes
         }
 
+    @property
+    def primary_key(self) -> list[str]:
+        """Names of the columns of the primary key; none where rows are in the order of their insertion."""
+        return [] if self._primary is None else [column.name for column in self._layout.key_columns(self._primary)]
+
+    # -- as a collection ------------------------------------------------------------------------------------------------
+
     def __iter__(self) -> Iterator[Row]:
-        return iter(ReadOnlyRows(self, self._view.primary))
+        return iter(ReadOnlyRows(self, self._primary))
+
+    def rows(self, columns: Sequence[str] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Every row as a tuple of the values of these columns, of all without (`ReadOnlyRows.rows`)."""
+        return ReadOnlyRows(self, self._primary).rows(columns)
 
     def __len__(self) -> int:
         """Counts the rows, all of them."""
-        return len(ReadOnlyRows(self, self._view.primary))
+        return len(ReadOnlyRows(self, self._primary))
 
     def __bool__(self) -> bool:
         return True
 
     def index(self, name: str | None = None) -> ReadOnlyIndex:
         """The table in the order of an index, or of its primary key. JET_errIndexNotFound."""
-        return ReadOnlyIndex(self, self._view.primary if name is None else self.definition.index(name))
+        return ReadOnlyIndex(self, self._primary if name is None else self.definition.index(name))
 
     def between(self, low: Any = None, high: Any = None) -> ReadOnlyRows:
         """Rows by a range of the primary key, both ends included."""
@@ -248,17 +344,29 @@ class ReadOnlyTable:
 
     def get(self, key: Any, default: Any = None) -> Row | Any:
         """The row with a primary key, or `default`."""
-        return self.index().get(key, default)
+        found = self.find(self._primary, as_key(key))
+        return default if found is None else found
 
     def __getitem__(self, key: Any) -> Row:
         """The row with a primary key. JET_errRecordNotFound."""
-        found = self.index().equal(key).first()
+        found = self.find(self._primary, as_key(key))
         if found is None:
             raise jet_error(codes.JET_errRecordNotFound, f"table {self.name} has no row {key!r}")
         return found
 
     def __contains__(self, key: object) -> bool:
-        return bool(self.index().equal(key))
+        return self.find(self._primary, as_key(key)) is not None
+
+
+class StoredLongValues:
+    """The long values of a table, whole or part by part."""
+
+    def __init__(self, values: LongValues) -> None:
+        self._values = values
+        self.chunks = values.chunks
+
+    def __call__(self, lid: bytes, /) -> bytes:
+        return self._values.read(lid)
 
 
 def _table_of(database: ReadOnlyDatabase, name: str) -> ReadOnlyTable:

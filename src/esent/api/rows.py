@@ -4,52 +4,31 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
+from esent.api.long_values import LongValueStream
 from esent.catalog.objects import Index, Table
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.records.columns import Coltyp, Column
-from esent.records.decode import Separated
+from esent.records.decode import SMALL_PAGE_MAX, RecordPlan, Separated
 from esent.records.encode import value_bytes
-from esent.records.values import converter
+from esent.records.tuples import Resolve, TupleReader
+from esent.records.values import rich_converter
 
-_DAY_ZERO = datetime.datetime(1899, 12, 30)
-_MICROSECONDS_A_DAY = 86_400_000_000
-_TEN_THOUSAND = 10_000
-
-ReadLongValue = Callable[[bytes], bytes | JetError]
-"""A separated value by the id its record has."""
+NOT_PLAIN = (JetError, Separated, list)
 
 
-def moment(days: Any) -> Any:
-    """A stored date as a datetime; what is none (some programs store other things) as it is.
+class ReadLongValue(Protocol):
+    """Separated values by the ids that records have."""
 
-    The fraction counts from midnight forward also before the day zero.
-    """
-    if not isinstance(days, float):
-        return days
-    try:
-        whole = int(days)
-        part = round(abs(days - whole) * _MICROSECONDS_A_DAY)
-        return _DAY_ZERO + datetime.timedelta(days=whole, microseconds=part)
-    except (OverflowError, ValueError):
-        return days
+    def __call__(self, lid: bytes, /) -> bytes: ...
 
-
-def _amount(value: Any) -> Any:
-    return decimal.Decimal(value).scaleb(-4) if isinstance(value, int) else value
-
-
-def from_bytes(column: Column) -> Callable[[bytes], Any]:
-    """What turns a stored value of a column into a Python value."""
-    plain = converter(column)
-    if column.coltyp == Coltyp.DATE_TIME:
-        return lambda data: moment(plain(data))
-    if column.coltyp == Coltyp.CURRENCY:
-        return lambda data: _amount(plain(data))
-    return plain
+    def chunks(self, lid: bytes) -> Iterator[bytes]:
+        """The bytes of a value part by part."""
+        ...
 
 
 def to_bytes(column: Column, value: Any) -> bytes:
@@ -72,22 +51,29 @@ def to_bytes(column: Column, value: Any) -> bytes:
 
 class Row(Mapping[str, Any]):
     """A row as it was when it was read. Its columns are items and, where the name is free, attributes; NULL is None, of a
-    multi-valued column the empty list.
+    multi-valued column the empty list. Of a file that is open for reading only, long values are read when they are asked for.
 
     `bookmark` says which row of the table it is.
     """
 
-    __slots__ = ("_layout", "_values", "bookmark")
+    __slots__ = ("_layout", "_read", "_record", "_values", "bookmark")
 
-    def __init__(self, layout: Layout, values: list[Any], bookmark: bytes) -> None:
+    def __init__(self, layout: Layout, values: Sequence[Any], bookmark: bytes, record: bytes, read: ReadLongValue) -> None:
         self._layout = layout
         self._values = values
+        self._record = record
+        self._read = read
         self.bookmark = bookmark
 
     def __getitem__(self, name: str) -> Any:
-        value = self._values[self._layout.places[name]]
-        if isinstance(value, JetError):
-            raise value
+        place = self._layout.places[name]
+        value = self._values[place]
+        if isinstance(value, NOT_PLAIN):
+            if isinstance(value, JetError):
+                raise value
+            value = self._layout.whole(place, value, self._read)
+            # what was read once stays
+            self._values = [*self._values[:place], value, *self._values[place + 1 :]]
         return value
 
     def __getattr__(self, name: str) -> Any:
@@ -108,6 +94,22 @@ class Row(Mapping[str, Any]):
         shown = ", ".join(f"{name}={value!r}" for name, value in zip(self._layout.places, self._values, strict=True))
         return f"Row({shown})"
 
+    @property
+    def raw(self) -> dict[str, bytes | list[bytes] | None]:
+        """The bytes of each column as they are stored, decompressed; None for NULL, a list of a multi-valued column.
+
+        Raises what stands in the way of a value.
+        """
+        return self._layout.raw(self._record, self._read)
+
+    def stream(self, name: str, number: int = 1) -> io.BufferedIOBase:
+        """A value of a column (of several the one with this number) as a file to read bytes from.
+
+        A long value of a file that is open for reading only is read as it is asked for, and need not fit into memory.
+        JET_errBadItagSequence where there is no such value.
+        """
+        return self._layout.stream(name, number, self._record, self._read)
+
 
 class Layout:
     """How the records of one state of a table become rows. For one thread at a time."""
@@ -115,33 +117,76 @@ class Layout:
     def __init__(self, table: Table, page_size: int) -> None:
         self.table = table
         self.columns = list(table.columns)
+        self.page_size = page_size
         self.places = {column.name: place for place, column in enumerate(self.columns)}
-        self._folded = {column.name.upper(): column for column in self.columns}
-        self._plan = table.plan(page_size)
-        self._several = [column.is_multivalued for column in self.columns]
-        self._converters = [from_bytes(column) for column in self.columns]
+        self._reader: TupleReader | None = None
+        self._long = [place for place, column in enumerate(self.columns) if column.is_long_value]
+        self._folded: dict[str, Column] | None = None
+
+    @property
+    def has_long_values(self) -> bool:
+        """Whether values may be in the tree of long values."""
+        return bool(self._long)
 
     def column(self, name: str) -> Column:
         """A column by its name, whatever its case. JET_errColumnNotFound."""
+        if self._folded is None:
+            self._folded = {column.name.upper(): column for column in self.columns}
         found = self._folded.get(name.upper())
         return found if found is not None else self.table.column(name)
 
-    def row(self, record: bytes, bookmark: bytes, read: ReadLongValue) -> Row:
-        """A record as a row."""
-        converters = self._converters
-        values = self._plan.values(record)
-        for place, value in enumerate(values):
-            if value is None:
-                if self._several[place]:
-                    values[place] = []
-                continue
-            if type(value) is bytes:
-                values[place] = converters[place](value)
-            elif isinstance(value, list):
-                values[place] = [_plain(part, converters[place], read) for part in value]
-            else:
-                values[place] = _plain(value, converters[place], read)
-        return Row(self, values, bookmark)
+    def reader(self, columns: Sequence[Column] | None = None, resolve: Resolve | None = None) -> TupleReader:
+        """What makes tuples of records, of all columns or of some."""
+        return TupleReader(
+            self.columns if columns is None else columns,
+            page_size=self.page_size,
+            derived=self.table.is_derived,
+            rich=True,
+            resolve=resolve,
+        )
+
+    def row(self, record: bytes, bookmark: bytes, now: ReadLongValue | None, later: ReadLongValue) -> Row:
+        """A record as a row. Its long values are read by `now`; without that they stay where they are until somebody asks for
+        them, then they are read by `later`."""
+        if self._reader is None:
+            self._reader = self.reader()
+        values: Sequence[Any] = self._reader.read(record)
+        if self._long and now is not None:
+            values = list(values)
+            for place in self._long:
+                if isinstance(values[place], NOT_PLAIN) and not isinstance(values[place], JetError):
+                    values[place] = self.whole(place, values[place], now)
+        return Row(self, values, bookmark, record, later)
+
+    def whole(self, place: int, value: Any, read: ReadLongValue) -> Any:
+        """A value, or the list of them, with what is in the tree of long values read."""
+        if isinstance(value, list):
+            return [self.whole(place, part, read) for part in value]
+        if not isinstance(value, Separated):
+            return value
+        return rich_converter(self.columns[place])(read(value.lid))
+
+    def raw(self, record: bytes, read: ReadLongValue) -> dict[str, bytes | list[bytes] | None]:
+        """The stored bytes of a record by column."""
+        found = {}
+        for column, value in zip(self.columns, self.table.plan(self.page_size).values(record), strict=True):
+            found[column.name] = _stored(value, read)
+        return found
+
+    def stream(self, name: str, number: int, record: bytes, read: ReadLongValue) -> io.BufferedIOBase:
+        """One value of a record as a file."""
+        column = self.column(name)
+        plan = RecordPlan([column], large_pages=self.page_size > SMALL_PAGE_MAX, derived=self.table.is_derived)
+        value = plan.values(record)[0]
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        if not 1 <= number <= len(values):
+            raise jet_error(codes.JET_errBadItagSequence, f"the row has no value {number} in column {name}")
+        chosen = values[number - 1]
+        if isinstance(chosen, JetError):
+            raise chosen
+        if isinstance(chosen, Separated):
+            return io.BufferedReader(LongValueStream(read.chunks(chosen.lid)))
+        return io.BytesIO(chosen)
 
     def key_columns(self, index: Index) -> list[Column]:
         """The columns of an index, in its order. JET_errIndexCorrupted's kin: one that is gone is JET_errColumnNotFound."""
@@ -154,10 +199,12 @@ class Layout:
         return found
 
 
-def _plain(value: Any, convert: Callable[[bytes], Any], read: ReadLongValue) -> Any:
-    if isinstance(value, Separated):
-        value = read(value.lid)
-    return convert(value) if isinstance(value, bytes) else value
+def _stored(value: Any, read: ReadLongValue) -> Any:
+    if isinstance(value, list):
+        return [_stored(part, read) for part in value]
+    if isinstance(value, JetError):
+        raise value
+    return read(value.lid) if isinstance(value, Separated) else value
 
 
 def as_key(key: Any) -> Sequence[Any]:
@@ -165,4 +212,4 @@ def as_key(key: Any) -> Sequence[Any]:
     return key if isinstance(key, tuple | list) else (key,)
 
 
-__all__ = ["Layout", "Row", "as_key", "from_bytes", "to_bytes"]
+__all__ = ["NOT_PLAIN", "Layout", "ReadLongValue", "Row", "as_key", "to_bytes"]

@@ -5,14 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from esent import jet
+from esent.api.keys import KeyMaker
 from esent.api.rows import Layout
+from esent.catalog.objects import Index
+from esent.constants import codes
+from esent.engine import short_call
 from esent.engine.cursor import Cursor, cursor_call
 from esent.engine.session import Session
-from esent.errors import JetError
+from esent.engine.versioned_cursor import VersionedCursor
+from esent.errors import JetError, jet_error
 from esent.jet.handles import JET_DBID, JET_SESID, JET_TABLEID
+from esent.records.tuples import TupleReader
+
+T = TypeVar("T")
 
 
 class OpenTable:
@@ -23,6 +33,9 @@ class OpenTable:
         self.tableid = tableid
         self._view: object = None
         self._layout: Layout | None = None
+        self._reader: tuple[Layout, tuple[str, ...] | None, TupleReader] | None = None
+        self._keys: dict[int, KeyMaker] = {}
+        self._walkers: dict[int, VersionedCursor] = {}
 
     @property
     def alive(self) -> bool:
@@ -33,7 +46,44 @@ class OpenTable:
         if self._layout is None or self._view is not cursor.view:
             self._view = cursor.view
             self._layout = Layout(cursor.table, cursor.view.page_size)
+            self._keys.clear()
+            self._walkers.clear()
         return self._layout
+
+    def reader(self, layout: Layout, columns: tuple[str, ...] | None) -> TupleReader:
+        """What makes tuples of records of a layout, of all columns or of those named."""
+        if self._reader is None or self._reader[0] is not layout or self._reader[1] != columns:
+            chosen = None if columns is None else [layout.column(name) for name in columns]
+            self._reader = layout, columns, layout.reader(chosen)
+        return self._reader[2]
+
+    def keys(self, cursor: Cursor, index: Index | None) -> KeyMaker:
+        """What makes the keys of an index (None: the primary one). JET_errNoCurrentIndex where there is none."""
+        layout = self.layout(cursor)
+        chosen = index or cursor.view.primary
+        if chosen is None:
+            raise jet_error(codes.JET_errNoCurrentIndex, f"table {cursor.table.name} has no primary key to look in")
+        maker = self._keys.get(chosen.objid)
+        if maker is None or maker.index is not chosen:
+            maker = self._keys[chosen.objid] = KeyMaker(cursor.view, layout, chosen)
+        return maker
+
+    def find(self, cursor: Cursor, index: Index | None, values: Sequence[Any]) -> tuple[bytes, bytes] | None:
+        """Bookmark and record of the first row with values for all columns of an index. The cursor stays where it is.
+
+        The caller holds the lock of the instance.
+        """
+        maker = self.keys(cursor, index)
+        key = maker.exact(values)
+        if not maker.index.is_primary:
+            walker = self._walkers.get(maker.index.objid)
+            if walker is None:
+                walker = self._walkers[maker.index.objid] = cursor.index_tree(maker.index).cursor(cursor.session)
+            if not walker.seek(key, "eq"):
+                return None
+            key = walker.data
+        record = cursor.primary.tree.get(cursor.session, key)
+        return None if record is None else (key, record)
 
 
 class Use:
@@ -115,6 +165,25 @@ class ThreadSession:
     def give_back(self, name: str, opened: OpenTable) -> None:
         if opened.alive:
             self._idle.setdefault(name, []).append(opened)
+
+    def read(self, name: str, look: Callable[[Cursor, OpenTable], T]) -> T:
+        """What `look` returns, with the lock of the instance held; for reading, without the cost of `cursor`."""
+        opened = self.open(name)
+        try:
+            cursor = short_call.begin(self.sesid, opened.tableid)
+            if cursor is None:
+                with cursor_call(self.sesid, opened.tableid) as found, found.lock:
+                    result = look(found, opened)
+            else:
+                try:
+                    result = look(cursor, opened)
+                finally:
+                    short_call.end(cursor)
+        except BaseException:
+            self.close(opened)
+            raise
+        self.give_back(name, opened)
+        return result
 
     def cursor(self, name: str) -> Use:
         """A cursor for one call. Closed, not kept, where the call fails: nobody knows what state it is in."""

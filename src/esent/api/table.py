@@ -6,25 +6,32 @@ Every call works in the transaction of the calling thread, or in one of its own 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from esent.api.columns import ColumnType
-from esent.api.rows import Layout, Row, as_key, to_bytes
+from esent.api.rows import NOT_PLAIN, Layout, Row, as_key, to_bytes
 from esent.api.sessions import OpenTable, Use
 from esent.catalog.objects import Index as IndexDefinition
 from esent.constants import codes, grbits
-from esent.engine import navigation, set_column, update
+from esent.engine import navigation, set_column, short_call, update
 from esent.engine.cursor import Cursor, cursor_call
 from esent.engine.index_entries import column_values
 from esent.engine.row_plan import row_plan
 from esent.errors import JetError, jet_error
 from esent.records import access
 from esent.records.columns import Column
+from esent.records.decode import Separated
+from esent.records.values import rich_converter
 
 if TYPE_CHECKING:
     from esent.api.database import Database
 
+T = TypeVar("T")
+Make = Callable[[OpenTable, Cursor, Layout], T]
+"""Makes of the current record what an iteration gives."""
+
+_PART = 1 << 16
 MOVE_LAST = grbits.JET_MoveLast
 MOVE_FIRST = grbits.JET_MoveFirst
 _NEW = grbits.JET_bitNewKey
@@ -54,10 +61,13 @@ class Rows:
         self._partial = partial
 
     def __iter__(self) -> Iterator[Row]:
-        return self._walk(backward=False)
+        return self._walk(backward=False, make=self._row)
 
     def __reversed__(self) -> Iterator[Row]:
-        return self._walk(backward=True)
+        return self._walk(backward=True, make=self._row)
+
+    def _row(self, opened: OpenTable, cursor: Cursor, layout: Layout) -> Row:
+        return self._table.row_of(layout, cursor.primary.key, cursor.record(), cursor)
 
     def first(self) -> Row | None:
         """The first row, None where there is none."""
@@ -76,32 +86,61 @@ class Rows:
     def __bool__(self) -> bool:
         return self.first() is not None
 
-    def _walk(self, *, backward: bool) -> Iterator[Row]:
+    def rows(self, columns: Sequence[str] | None = None) -> Iterator[tuple[Any, ...]]:
+        """The rows as tuples of the values of these columns (all without), which is the fastest way to read many.
+
+        Long values are read whole. A value that cannot be read is given as its error. JET_errColumnNotFound.
+        """
+        table = self._table
+        chosen = table.columns_named(columns)
+
+        def make(opened: OpenTable, cursor: Cursor, layout: Layout) -> tuple[Any, ...]:
+            reader = opened.reader(layout, chosen)
+            values = reader.read(cursor.record())
+            if any(isinstance(value, NOT_PLAIN) for value in values):
+                read = CursorValues(cursor)
+                return tuple(
+                    [_whole_or_error(column, value, read) for column, value in zip(reader.columns, values, strict=True)]
+                )
+            return values
+
+        return self._walk(backward=False, make=make)
+
+    def _walk(self, *, backward: bool, make: Make[T]) -> Iterator[T]:
         session = self._table.database.sessions.current()
         name = self._table.name
         opened = session.open(name)
         try:
-            row = self._step(opened, backward, first=True)
+            row = self._step(opened, backward, make, first=True)
             while row is not None:
                 yield row
-                row = self._step(opened, backward, first=False)
+                row = self._step(opened, backward, make, first=False)
         finally:
             session.give_back(name, opened)
 
-    def _step(self, opened: OpenTable, backward: bool, *, first: bool) -> Row | None:
-        with cursor_call(opened.sesid, opened.tableid) as cursor, cursor.session.instance.lock:
-            layout = opened.layout(cursor)
-            try:
-                if first:
-                    if not self._begin(cursor, layout, backward=backward):
-                        return None
-                else:
-                    navigation.move(cursor, -1 if backward else 1)
-                return read_row(cursor, layout)
-            except JetError as problem:
-                if problem.code != codes.JET_errNoCurrentRecord:
-                    raise
-                return None
+    def _step(self, opened: OpenTable, backward: bool, make: Make[T], *, first: bool) -> T | None:
+        cursor = short_call.begin(opened.sesid, opened.tableid)
+        if cursor is None:
+            with cursor_call(opened.sesid, opened.tableid) as found, found.lock:
+                return self._step_of(found, opened, backward, make, first=first)
+        try:
+            return self._step_of(cursor, opened, backward, make, first=first)
+        finally:
+            short_call.end(cursor)
+
+    def _step_of(self, cursor: Cursor, opened: OpenTable, backward: bool, make: Make[T], *, first: bool) -> T | None:
+        layout = opened.layout(cursor)
+        try:
+            if first:
+                if not self._begin(cursor, layout, backward=backward):
+                    return None
+            else:
+                navigation.move(cursor, -1 if backward else 1)
+            return make(opened, cursor, layout)
+        except JetError as problem:
+            if problem.code != codes.JET_errNoCurrentRecord:
+                raise
+            return None
 
     def _begin(self, cursor: Cursor, layout: Layout, *, backward: bool) -> bool:
         """To the first (last) row of the range, with the limit at the other end set. False where there is none."""
@@ -168,11 +207,49 @@ def make_key(cursor: Cursor, layout: Layout, index: IndexDefinition, values: Seq
         navigation.make_key(cursor, data, options)
 
 
-def read_row(cursor: Cursor, layout: Layout) -> Row:
-    """The current row."""
-    with cursor.session.instance.lock:
-        record = cursor.record()
-        return layout.row(record, cursor.primary.key, lambda lid: cursor.require_long_values().read(lid, 0, None))
+def _whole_or_error(column: Column, value: Any, read: CursorValues) -> Any:
+    """A value of a tuple, what is in the tree of long values read."""
+    if isinstance(value, list):
+        return [_whole_or_error(column, part, read) for part in value]
+    if not isinstance(value, Separated):
+        return value
+    try:
+        return rich_converter(column)(read(value.lid))
+    except JetError as problem:
+        return problem
+
+
+class CursorValues:
+    """The long values of the table of a cursor, while a call has the cursor."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+
+    def __call__(self, lid: bytes, /) -> bytes:
+        return self._cursor.require_long_values().read(lid, 0, None)
+
+    def chunks(self, lid: bytes) -> Iterator[bytes]:
+        yield self(lid)
+
+
+class TableValues:
+    """The long values of a table as they are when they are asked for. JET_errLVCorrupted where one is gone."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def _part(self, lid: bytes, offset: int, count: int | None) -> bytes:
+        with self._table.session_cursor() as (cursor, _), cursor.lock:
+            return cursor.require_long_values().read(lid, offset, count)
+
+    def __call__(self, lid: bytes, /) -> bytes:
+        return self._part(lid, 0, None)
+
+    def chunks(self, lid: bytes) -> Iterator[bytes]:
+        offset = 0
+        while part := self._part(lid, offset, _PART):
+            yield part
+            offset += len(part)
 
 
 class Index(Rows):
@@ -196,7 +273,7 @@ class Index(Rows):
 
     def get(self, key: Any, default: Any = None) -> Row | Any:
         """The first row with a key, or `default`."""
-        found = self.equal(key).first()
+        found = self._table.find(self.name, as_key(key))
         return default if found is None else found
 
 
@@ -206,6 +283,7 @@ class Table:
     def __init__(self, database: Database, name: str) -> None:
         self.database = database
         self.name = name
+        self._values = TableValues(self)
 
     def __repr__(self) -> str:
         return f"<Table {self.name} of {self.database.path.name}>"
@@ -276,19 +354,56 @@ class Table:
         return self.index().prefix(start)
 
     def get(self, key: Any, default: Any = None) -> Row | Any:
-        """The row with a primary key, or `default`."""
-        with self.session_cursor() as (cursor, layout), cursor.session.instance.lock:
-            return read_row(cursor, layout) if self._find(cursor, layout, key) else default
+        """The row with a primary key, or `default`; of a row that was read, as it is now."""
+        found = self._now(key) if isinstance(key, Row) else self.find(None, as_key(key), whole=True)
+        return default if found is None else found
 
     def __getitem__(self, key: Any) -> Row:
         """The row with a primary key. JET_errRecordNotFound."""
-        with self.session_cursor() as (cursor, layout), cursor.session.instance.lock:
-            self._require(cursor, layout, key)
-            return read_row(cursor, layout)
+        found = self._now(key) if isinstance(key, Row) else self.find(None, as_key(key), whole=True)
+        if found is None:
+            raise jet_error(codes.JET_errRecordNotFound, f"table {self.name} has no row {key!r}")
+        return found
 
     def __contains__(self, key: object) -> bool:
-        with self.session_cursor() as (cursor, layout), cursor.session.instance.lock:
-            return self._find(cursor, layout, key)
+        return (self._now(key) if isinstance(key, Row) else self.find(None, as_key(key), whole=True)) is not None
+
+    def rows(self, columns: Sequence[str] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Every row as a tuple of the values of these columns, of all without (`Rows.rows`)."""
+        return Rows(self, None).rows(columns)
+
+    def columns_named(self, names: Sequence[str] | None) -> tuple[str, ...] | None:
+        """The names of columns as they are in the definition. JET_errColumnNotFound."""
+        if names is None:
+            return None
+        with self.session_cursor() as (_, layout):
+            return tuple(layout.column(name).name for name in names)
+
+    def find(self, name: str | None, values: Sequence[Any], *, whole: bool = False) -> Row | None:
+        """The first row with these values in the columns of an index, or (without `whole`) in the first of them."""
+
+        def look(cursor: Cursor, opened: OpenTable) -> tuple[bool, Row | None]:
+            index = None if name is None else cursor.table.index(name)
+            if not whole and len(values) != len(opened.keys(cursor, index).columns):
+                return False, None
+            found = opened.find(cursor, index, values)
+            return True, None if found is None else self.row_of(opened.layout(cursor), *found, cursor)
+
+        done, row = self.database.sessions.current().read(self.name, look)
+        return row if done else Rows(self, name, values, values).first()
+
+    def _now(self, row: Row) -> Row | None:
+        """A row that was read as it is now."""
+
+        def look(cursor: Cursor, opened: OpenTable) -> Row | None:
+            record = cursor.primary.tree.get(cursor.session, row.bookmark)
+            return None if record is None else self.row_of(opened.layout(cursor), row.bookmark, record, cursor)
+
+        return self.database.sessions.current().read(self.name, look)
+
+    def row_of(self, layout: Layout, bookmark: bytes, record: bytes, cursor: Cursor) -> Row:
+        """A record as a row, its long values read now."""
+        return layout.row(record, bookmark, CursorValues(cursor) if layout.has_long_values else None, self._values)
 
     def _find(self, cursor: Cursor, layout: Layout, key: Any) -> bool:
         """To the row with a primary key, or to a row that was read."""

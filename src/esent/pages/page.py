@@ -350,6 +350,59 @@ class Page:
             )
         return _u32(self.data, start)
 
+    @cython.cfunc
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _order(self, line: cython.Py_ssize_t, key: bytes) -> cython.int:
+        """Whether the key of a line, which there is, is below (-1), equal to or above (1) `key`."""
+        data: bytes = self.data
+        place: cython.Py_ssize_t = self.page_size - 4 * (line + self.first_tag + 1)
+        word: cython.int = _u16(data, place + 2)
+        start: cython.Py_ssize_t = self._header + (word & self._mask)
+        shared: cython.Py_ssize_t = 0
+        rest: cython.Py_ssize_t
+        if self._large:
+            word = _u16(data, start)
+        if word & 0x8000:
+            shared = _u16(data, start) & 0x1FFF
+            start += 2
+        rest = _u16(data, start) & 0x1FFF
+        start += 2
+        if not cython.compiled:
+            found = self.prefix[:shared] + data[start : start + rest]
+            return (found > key) - (found < key)
+        left: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, data)) + start
+        prefix: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, self.prefix))
+        right: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, key))
+        length: cython.Py_ssize_t = len(key)
+        i: cython.Py_ssize_t
+        count: cython.Py_ssize_t = shared if shared < length else length
+        for i in range(count):
+            if prefix[i] != right[i]:
+                return -1 if prefix[i] < right[i] else 1
+        if shared > length:
+            return 1
+        right += shared
+        length -= shared
+        count = rest if rest < length else length
+        for i in range(count):
+            if left[i] != right[i]:
+                return -1 if left[i] < right[i] else 1
+        return (rest > length) - (rest < length)
+
+    def branch(self, key: bytes) -> int:
+        """The line of an internal page to follow for `key`: the first whose key is above it, else the last."""
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = self.line_count - 1
+        middle: cython.Py_ssize_t
+        while low < high:
+            middle = (low + high) >> 1
+            if self._order(middle, key) > 0:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
     def seek(self, key: bytes) -> tuple[int, bool]:
         """The first line whose key is >= `key`, and whether it is equal; (line_count, False) if there is none.
 
@@ -359,18 +412,18 @@ class Page:
         high: cython.Py_ssize_t = self.line_count
         middle: cython.Py_ssize_t
         infinite: cython.bint = not self.flags & 0x2
-        found: bytes
+        order: cython.int
         exact: bool = False
         if infinite and high and not self.key(high - 1):
             high -= 1
         while low < high:
             middle = (low + high) >> 1
-            found = self.key(middle)
-            if found < key:
+            order = self._order(middle, key)
+            if order < 0:
                 low = middle + 1
             else:
                 high = middle
-                if found == key:
+                if order == 0:
                     exact = True
         return low, exact
 
@@ -441,6 +494,30 @@ class Page:
             bounds[used + 1] = end
             used += 2
         return image[: 4 * used]
+
+    def live_values(self) -> list[bytes]:
+        """The data of all lines that are not deleted, in order."""
+        result: list[bytes] = []
+        data: bytes = self.data
+        place: cython.Py_ssize_t = self.page_size - 4 * self.first_tag
+        mask: cython.int = self._mask
+        _line: cython.Py_ssize_t
+        start: cython.Py_ssize_t
+        end: cython.Py_ssize_t
+        word: cython.int
+        for _line in range(self.line_count):
+            place -= 4
+            word = _u16(data, place + 2)
+            start = self._header + (word & mask)
+            end = start + (_u16(data, place) & mask)
+            if self._large:
+                word = _u16(data, start)
+            if word & 0x4000:
+                continue
+            if word & 0x8000:
+                start += 2
+            result.append(data[start + 2 + (_u16(data, start) & 0x1FFF) : end])
+        return result
 
     def problems(self) -> list[str]:
         """Which rules for the structure of a page (5.5) do not hold: a sentence each; empty for a sound or a blank page."""

@@ -67,7 +67,7 @@ class Tree:
                 return page
             if page.line_count == 0:
                 raise jet_error(codes.JET_errBadEmptyPage, f"descending in the tree at page {self.root}", page=page.pgno)
-            line = page.line_count - 1 if last else 0 if key is None else _branch(page, key)
+            line = page.line_count - 1 if last else 0 if key is None else page.branch(key)
             page = self._child(page, line, objid, keep=not page.is_parent_of_leaf or key is not None)
         raise self._bad_parent(page, page.pgno)
 
@@ -156,21 +156,23 @@ class Tree:
                 if not page.node_flags(each) & NODE_DELETED:
                     yield page.key(each), page.value(each)
 
+    def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
+        """(key, data) of the first entry that is not deleted and whose key is at least `key`."""
+        page = self._descend(key)
+        line, _ = page.seek(key)
+        if line < page.line_count and not page.node_flags(line) & NODE_DELETED:
+            return page.key(line), page.value(line)
+        return next(self.entries(key), None)
+
     def find(self, key: bytes) -> bytes | None:
         """The data of the entry with exactly this key, None without one."""
-        found = self.seek(key)
-        if found is None or not found[2] or found[0].node_flags(found[1]) & NODE_DELETED:
+        page = self._descend(key)
+        line, exact = page.seek(key)
+        if not exact and line >= page.line_count:  # the key may be the first of the next leaf
+            found = self.seek(key)
+            if found is None:
+                return None
+            page, line, exact = found
+        if not exact or page.node_flags(line) & NODE_DELETED:
             return None
-        return found[0].value(found[1])
-
-
-def _branch(page: Page, key: bytes) -> int:
-    """The line of an internal page to follow for `key`: the first whose separator is above it, else the last."""
-    low, high = 0, page.line_count - 1
-    while low < high:
-        middle = (low + high) // 2
-        if page.key(middle) > key:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+        return page.value(line)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.pages.page import PAGE_INDEX, PAGE_LONG_VALUE, Page
-from esent.tree.cursor import MAX_DEPTH, NODE_DELETED, Tree, _branch
+from esent.tree.cursor import MAX_DEPTH, NODE_DELETED, Tree
 from esent.tree.source import PageReader, PageSource
 from esent.tree.space import Extent
 from esent.tree.survey import PageSurvey
@@ -185,6 +185,10 @@ class SalvagedTree(Tree):
             for flags, key, data in batch.entries:
                 if not flags & NODE_DELETED and (start is None or key >= start):
                     yield key, data
+
+    def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
+        """The first entry whose key is at least `key`."""
+        return next(self.entries(key), None)
 
     def find(self, key: bytes) -> bytes | None:
         """The data of the entry with exactly this key, None without one, or where it is lost."""
@@ -427,7 +431,7 @@ class SalvagedTree(Tree):
 def _line_for(page: Page, key: bytes) -> int:
     if not page.line_count:
         raise jet_error(codes.JET_errBadEmptyPage, "descending in a tree", page=page.pgno)
-    return _branch(page, key)
+    return page.branch(key)
 
 
 def _bounds(page: Page, line: int, low: bytes, high: bytes | None) -> tuple[bytes, bytes | None]:
