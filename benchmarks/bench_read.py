@@ -5,8 +5,8 @@ Usage: python benchmarks/bench_read.py [FILE ...]
 Without files: `windows/types/large.edb` and `engine/rows-200k-8k/db.edb` of the fixtures (ESENT_FIXTURES, ../shared/fixtures).
 Each reader runs in a process of its own, the best of several runs counts. "scan" reads every row of every table (system tables
 included) as Python values: `rows()` of each table here; the others hand out the value of each column. "open" opens the file
-and reads the first row of its last user table, in a process that has opened another file before. "seek" looks rows up by their primary key
-in random order; the other readers have no such call.
+and reads the first row of its last user table, in a process that has opened it before. "seek" looks rows up by their primary
+key in random order; the other readers have no such call.
 """
 
 from __future__ import annotations

@@ -250,7 +250,8 @@ class ReadOnlyTable:
     def find(self, index: Index | None, values: Sequence[Any]) -> Row | None:
         """The first row with these values in the columns of an index, or in the first of them."""
         maker = self.keys(index)
-        if len(values) != len(maker.columns):
+        # behind damage the first row may be one to pass over
+        if len(values) != len(maker.columns) or self._damage is not None:
             return ReadOnlyRows(self, index, values, values).first()
         key = maker.exact(values)
         if maker.index.is_primary:
