@@ -27,6 +27,7 @@ class CursorDatabase(MemoryDatabase):
         header.update_major, header.update_minor = 20, 0
         self.file = SimpleNamespace(page_size=page_size, header=header)
         self.read_only = False
+        self.size_limit = 0
         self.table = sample_table()
 
     def cursor(self, session: Session, grbit: int = 0) -> Cursor:

@@ -179,3 +179,28 @@ def test_wrong_values(start: Callable[..., Running], column: int, data: Any, grb
     jet.JetBeginTransaction(running.sesid)
     jet.JetPrepareUpdate(running.sesid, tableid, jet.JET_prepInsert)
     assert code_of(jet.JetSetColumn, running.sesid, tableid, column, data, grbit) == code
+
+
+def test_a_full_database_says_so_where_the_long_value_is_set(start: Callable[..., Running]) -> None:
+    running = start()
+    dbid, tableid = create(running)
+    jet.JetSetMaxDatabaseSize(running.sesid, dbid, 300)
+    full = 0
+    for number in range(60):
+        jet.JetBeginTransaction(running.sesid)
+        jet.JetPrepareUpdate(running.sesid, tableid, jet.JET_prepInsert)
+        elements = [
+            jet.JET_SETCOLUMN(columnid=NUMBER, pvData=number.to_bytes(4, "little")),
+            jet.JET_SETCOLUMN(columnid=BODY, pvData=bytes(range(256)) * 160),
+        ]
+        code = code_of(jet.JetSetColumns, running.sesid, tableid, elements)
+        assert code in (0, jet.JET_errOutOfDatabaseSpace)
+        assert [element.err for element in elements] == [0, 0]
+        full += code != 0
+        jet.JetUpdate(running.sesid, tableid)
+        jet.JetCommitTransaction(running.sesid)
+    assert 0 < full < 60
+    found = rows(running.sesid, tableid, NUMBER, BODY)
+    assert len(found) == 60
+    assert sum(body is None for _, body in found) == full
+    running.term()

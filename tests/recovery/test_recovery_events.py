@@ -9,6 +9,7 @@ import pytest
 
 from esent.constants import codes, grbits
 from esent.pages.primitives import Lgpos
+from esent.recovery.events import Events
 from esent.recovery.options import Progress, RecoveryControl
 from recovery_story import Story
 from recovery_support import outcome, recover
@@ -147,3 +148,39 @@ def test_the_current_log_is_looked_for_under_its_number_first(tmp_path: Path) ->
         read,
         opened,
     ]
+
+
+def test_a_copied_database_counts_as_a_share_of_the_logs() -> None:
+    listener = Listener()
+    events = Events(listener)
+    events.begin(1, 2, 32, copying=True)
+    events.copied(1)
+    for isec in range(2, 32):
+        events.segment(isec)
+    events.next_log()
+    events.segment(1)
+    events.complete()
+    # two logs and one copy: as recorded
+    assert listener.progress[:6] == [0, 33, 35, 36, 37, 38]
+    assert listener.progress[-4:] == [65, 66, 67, 100]
+
+
+def test_many_logs_are_counted_by_the_log() -> None:
+    listener = Listener()
+    events = Events(listener)
+    events.begin(1, 62, 32, copying=True)
+    events.copied(1)
+    for _ in range(3):
+        events.segment(20)
+        events.next_log()
+    assert listener.progress == [0, 8, 10, 11, 13]  # as recorded
+
+
+def test_progress_never_falls_nor_passes_its_end() -> None:
+    listener = Listener()
+    events = Events(listener)
+    events.begin(5, 5, 32)
+    for isec in (3, 2, 40, 31, 4000):
+        events.segment(isec)
+    events.next_log()
+    assert listener.progress == [0, 9, 100]

@@ -15,8 +15,9 @@ from esent.constants import codes
 from esent.errors import JetError
 from esent.pages.database_file import DatabaseFile
 from esent.pages.edit import PAGE_LEAF, MutablePage
+from esent.pages.page import Page
 from esent.pages.primitives import Lgpos
-from esent.recovery.images import apply_difference, restore_image
+from esent.recovery.images import apply_difference, logged_image, restore_image
 from esent.recovery.redo_trees import free_runs
 from esent.recovery.sessions import SessionTable, Version
 from recovery_support import different_pages, dump_lines, lines_of, outcome, recover
@@ -67,6 +68,31 @@ def test_a_dehydrated_image_gets_its_gap_back(size: int) -> None:
     assert restore_image(bytes(body), 1, size, 9) == whole
     with pytest.raises(JetError):
         restore_image(bytes(body), 0, size, 9)
+
+
+@pytest.mark.parametrize("size", [4096, 8192, 16384, 32768])
+def test_an_image_is_logged_small_and_comes_back_whole(size: int) -> None:
+    page = MutablePage.initialise(size, 9, 4, PAGE_LEAF, 99)
+    assert restore_image(*logged_image(bytes(page.data)), size, 9) == bytes(page.data)
+    for line in range(40):
+        page.insert_key(line, b"key%02d" % line, b"value %d " % line * 5)
+        image, flags = logged_image(bytes(page.data))
+        assert restore_image(image, flags, size, 9) == bytes(page.data)
+    assert len(image) < size // 2
+
+
+@pytest.mark.fixtures
+@pytest.mark.parametrize("name", ["clean-2000-4k", "clean-2000-32k"])
+def test_images_of_genuine_pages(fixtures: Any, name: str) -> None:
+    with DatabaseFile(fixtures.path(f"engine/{name}/db.edb")) as file:
+        for pgno in range(1, min(file.page_count, 120)):
+            page = Page(bytes(file.read_pages(pgno, 1)), pgno)
+            whole = Page(restore_image(*logged_image(page.data), file.page_size, pgno), pgno)
+            end = page.header_size + page.mic_free  # bytes between it and the tags mean nothing
+            assert whole.data[:end] == page.data[:end]
+            assert [whole.tag(number) for number in range(whole.tag_count)] == [
+                page.tag(number) for number in range(page.tag_count)
+            ]
 
 
 @given(st.binary(max_size=200), st.integers(0, 3))

@@ -187,7 +187,7 @@ class _DirectoryRestore:
                 require_folder(final.parent, self.files, create=False)
                 if database.file is not None:
                     copy_file(database.file, copy, self.files)
-            result = hard_recover(self.found.folder, self.found.low, self.found.high, self.options)
+            result = hard_recover(self.found.folder, self.found.low, self.found.high, self.options, copying=True)
             restored = [pair for pair in self.copies if self.files.exists(pair[0])]
             for copy, _ in restored:
                 require_clean(copy, self.files)

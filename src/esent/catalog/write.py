@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -66,11 +67,18 @@ class CatalogTrees:
     locales: RowTree | None
 
 
-class CatalogWriter:
-    """Writes the catalogue of one database."""
+def _no_level(_session: Any) -> AbstractContextManager[None]:
+    return nullcontext()
 
-    def __init__(self, trees: CatalogTrees, page_size: int) -> None:
+
+class CatalogWriter:
+    """Writes the catalogue of one database. `level`: a transaction level of its own, which every row is put into."""
+
+    def __init__(
+        self, trees: CatalogTrees, page_size: int, level: Callable[[Any], AbstractContextManager[None]] = _no_level
+    ) -> None:
         self._trees = trees
+        self._level = level
         self._small_page = page_size <= SMALL_PAGE_MAX
         self._plan = RecordPlan(CATALOG_COLUMNS, large_pages=not self._small_page)
 
@@ -79,12 +87,14 @@ class CatalogWriter:
         trees = self._trees
         key = row_key(row)
         record = catalog_record(row, small_page=self._small_page)
-        trees.objects.insert(session, key, record)
-        trees.names.insert(session, name_index_key(row), key)
-        if row["Type"] == ObjectType.TABLE:
-            trees.roots.insert(session, root_objects_key(row), key)
+        with self._level(session):
+            trees.objects.insert(session, key, record)
+            trees.names.insert(session, name_index_key(row), key)
+            if row["Type"] == ObjectType.TABLE:
+                trees.roots.insert(session, root_objects_key(row), key)
         if trees.shadow is not None:
-            trees.shadow.insert(session, key, record)
+            with self._level(session):
+                trees.shadow.insert(session, key, record)
 
     def row(self, session: Any, objid_table: int, kind: int, identity: int) -> Row:
         """The row as the session sees it: what is set, as bytes, keys as numbers. JET_errCatalogCorrupted: there is none."""
@@ -168,7 +178,8 @@ class CatalogWriter:
     def add_objid(self, session: Any, objid: int, objid_table: int, kind: int) -> None:
         """Note an object with a tree in MSysObjids."""
         if self._trees.objids is not None:
-            self._trees.objids.insert(session, *objids_node(objid, objid_table, kind, small_page=self._small_page))
+            with self._level(session):
+                self._trees.objids.insert(session, *objids_node(objid, objid_table, kind, small_page=self._small_page))
 
     def remove_objid(self, session: Any, objid: int) -> None:
         """Take an object out of MSysObjids."""

@@ -13,15 +13,15 @@ the file away. So does a creation that fails.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from esent.catalog.objects import Table
 from esent.catalog.rows import (
     LOCALES,
     LOCALES_DENSITY,
     OBJIDS,
-    Row,
     catalog_record,
     locales_nodes,
     name_index_key,
@@ -31,7 +31,7 @@ from esent.catalog.rows import (
     system_tables,
     table_rows,
 )
-from esent.catalog.system import CATALOG_DENSITY, CATALOG_PAGES, SHADOW, ObjectType
+from esent.catalog.system import CATALOG, CATALOG_DENSITY, CATALOG_PAGES, SHADOW, ObjectType
 from esent.constants import codes, grbits, params
 from esent.engine.database import AttachedDatabase, Databases, HeldFile, full_path
 from esent.errors import JetError, jet_error
@@ -133,6 +133,13 @@ def _is_remnant(path: Path, files: FileSystem) -> bool:
         return False
 
 
+class _CatalogTrees(NamedTuple):
+    catalog: TreeName
+    shadow: TreeName | None
+    by_name: TreeName
+    by_root: TreeName
+
+
 class _Creation:
     """One database on its way; the lock of the instance is held."""
 
@@ -149,6 +156,7 @@ class _Creation:
         self.shadowed = not grbit & grbits.JET_bitDbShadowingOff
         self.dbid = databases.free_dbid()
         self.small_page = self.instance.page_size <= 8192
+        self.tables = system_tables()
 
     def run(self) -> AttachedDatabase:
         files = self.instance.files
@@ -245,14 +253,25 @@ class _Creation:
     # -- content ------------------------------------------------------------------------------------------------------
 
     def _fill(self, database: AttachedDatabase) -> None:
+        """The content, in transactions of the extent and order of the original's; a log record has its place by them."""
         store, session = database.store, self.session
         transactions = self.instance.transactions
         transactions.begin_level(session)
         store.create_root(session, self._first_size(store))
         transactions.commit_level(session)
-        transactions.begin_level(session)
-        self._catalog(store)
-        transactions.commit_level(session)
+        for step in (self._catalog, self._objids, self._list_objects, self._locales):
+            transactions.begin_level(session)
+            step(store)
+            position = transactions.commit_level(session)
+            if self.logged:
+                self.instance.flush_log(position)
+
+    @contextlib.contextmanager
+    def _row(self) -> Iterator[None]:
+        """A level of its own for a row. What fails ends the creation, which takes back all levels at once."""
+        self.instance.transactions.begin_level(self.session)
+        yield
+        self.instance.transactions.commit_level(self.session)
 
     def _first_size(self, store: DatabaseStore) -> int:
         """Pages of the new file: whole steps of growth, if the limit allows them."""
@@ -272,33 +291,55 @@ class _Creation:
             store.new_objid()
         by_name = store.create(session, catalog, pages=SYSTEM_TREE_PAGES, class_flags=PAGE_INDEX, multiple=True)
         by_root = store.create(session, catalog, pages=SYSTEM_TREE_PAGES, class_flags=PAGE_INDEX, multiple=True)
-        objids = store.create(session, ROOT)
-        locales = store.create(session, ROOT)
-        tables = system_tables()
-        for table in tables:
-            own = {OBJIDS: objids, LOCALES: locales}.get(table.name)
-            if own is not None:
-                table.root = own.fdp
-                table.indexes[0].root = own.fdp
-        trees = [(catalog, True), *([(shadow, False)] if shadow is not None else [])]
-        kept = [table for table in tables if self.shadowed or table.name != SHADOW]
-        for row in (row for table in kept for row in self._rows(table)):
+        self.trees = _CatalogTrees(catalog, shadow, by_name, by_root)
+        for table in self.tables:
+            if table.name == CATALOG or (table.name == SHADOW and self.shadowed):
+                self._describe(store, table)
+
+    def _describe(self, store: DatabaseStore, table: Table) -> None:
+        """The rows of a table in the catalogue."""
+        trees = self.trees
+        for row in sorted(table_rows(table), key=row_key):
             key, record = row_key(row), catalog_record(row, small_page=self.small_page)
-            for name, indexed in trees:
-                self._insert(store, name, key, record, CATALOG_DENSITY)
-                if indexed:
-                    self._insert(store, by_name, name_index_key(row), key, CATALOG_DENSITY)
-                    if row["Type"] == ObjectType.TABLE:
-                        self._insert(store, by_root, root_objects_key(row), key, CATALOG_DENSITY)
+            with self._row():
+                self._insert(store, trees.catalog, key, record, CATALOG_DENSITY)
+                self._insert(store, trees.by_name, name_index_key(row), key, CATALOG_DENSITY)
+                if row["Type"] == ObjectType.TABLE:
+                    self._insert(store, trees.by_root, root_objects_key(row), key, CATALOG_DENSITY)
+            if trees.shadow is not None:
+                with self._row():
+                    self._insert(store, trees.shadow, key, record, CATALOG_DENSITY)
+
+    def _own_table(self, store: DatabaseStore, name: str) -> TreeName:
+        """The tree of a table that is not part of the catalogue, and its description."""
+        tree = store.create(self.session, ROOT)
+        table = next(each for each in self.tables if each.name == name)
+        table.root = table.indexes[0].root = tree.fdp
+        self._describe(store, table)
+        return tree
+
+    def _objids(self, store: DatabaseStore) -> None:
+        self.objids = self._own_table(store, OBJIDS)
+
+    def _list_objects(self, store: DatabaseStore) -> None:
+        """What there is so far, in MSysObjids."""
+        for table in self.tables:
+            if table.name != LOCALES and (self.shadowed or table.name != SHADOW):
+                self._list_object(store, table)
+
+    def _list_object(self, store: DatabaseStore, table: Table) -> None:
+        for row in table_rows(table):
             kind, objid, owner = row["Type"], row["Id"], row["ObjidTable"]
             if kind == ObjectType.TABLE or (kind == ObjectType.INDEX and objid != owner):
-                self._insert(store, objids, *objids_node(objid, owner, kind, small_page=self.small_page), 100)
-        for key, record in locales_nodes({}, small_page=self.small_page):
-            self._insert(store, locales, key, record, LOCALES_DENSITY)
+                with self._row():
+                    self._insert(store, self.objids, *objids_node(objid, owner, kind, small_page=self.small_page), 100)
 
-    @staticmethod
-    def _rows(table: Table) -> list[Row]:
-        return sorted(table_rows(table), key=row_key)
+    def _locales(self, store: DatabaseStore) -> None:
+        locales = self._own_table(store, LOCALES)
+        self._list_object(store, next(table for table in self.tables if table.name == LOCALES))
+        for key, record in locales_nodes({}, small_page=self.small_page):
+            with self._row():
+                self._insert(store, locales, key, record, LOCALES_DENSITY)
 
     def _insert(self, store: DatabaseStore, name: TreeName, key: bytes, data: bytes, density: int) -> None:
         store.tree(name.objid, name.fdp, unique=True, density=density).insert(self.session, key, data)

@@ -52,6 +52,7 @@ _REFUSED_STATES = {
 }
 _FIRST_FORMAT_WITH_REQUIRED_TIME = (150, 320)
 _numbers = itertools.count(1)
+OS_VERSION = (6, 2, 9200)  # what a process without a manifest sees on any Windows
 _NO_POSITION = Lgpos()
 
 
@@ -266,6 +267,7 @@ class AttachedDatabase:
         header.lgpos_detach = _NO_POSITION
         header.logtime_detach = LogTime()
         header.dbid = self.dbid
+        header.os_major, header.os_minor, header.os_build = OS_VERSION
         header.lgpos_last_reattach = _NO_POSITION
         header.logtime_last_reattach = LogTime()
         header.bkinfo_full_cur = header.bkinfo_snapshot_cur = BackupInfo()

@@ -361,7 +361,7 @@ def delete_table(session: Session, database: AttachedDatabase, name: object) -> 
     with session.implicit_transaction():
         schema = schema_of(database)
         object_name(name, "a table")
-        _require_writable(session, database, "deleting a table")
+        session.require_writable()
         live = schema.find(session, name)
         table = live.view(session)
         if table.is_system:
@@ -375,6 +375,7 @@ def delete_table(session: Session, database: AttachedDatabase, name: object) -> 
             raise jet_error(codes.JET_errTableLocked, f"another session has table {table.name} for itself")
         if users:
             raise jet_error(codes.JET_errTableInUse, f"deleting table {table.name}, which is open")
+        _require_writable(session, database, "deleting a table")
         writer = schema.writer
         for index in table.indexes:
             writer.remove_index(session, live.objid, index)

@@ -146,6 +146,7 @@ class MemoryHome:
         self.path = Path()
         self.logged = False
         self.read_only = False
+        self.size_limit = 0
         self.file = MemoryFile(instance.page_size, DatabaseHeader())
         self._trees: dict[int, MemoryTree] = {}
 

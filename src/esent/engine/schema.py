@@ -31,6 +31,7 @@ from esent.catalog.system import (
 )
 from esent.catalog.write import CatalogTrees, CatalogWriter
 from esent.constants import codes
+from esent.engine.session import Session
 from esent.engine.versioned import VersionedTree
 from esent.errors import jet_error
 from esent.pages.header import SHADOWING_OFF
@@ -39,7 +40,6 @@ from esent.versions.store import Transaction, precedes
 
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
-    from esent.engine.session import Session
 
 T = TypeVar("T")
 _RECORD_HEADER = 4
@@ -320,7 +320,7 @@ class Schema:
         if self._writer is None:
             if self.catalog.damage is not None:
                 raise jet_error(codes.JET_errCatalogCorrupted, f"changing a damaged catalogue: {self.catalog.damage.message}")
-            self._writer = CatalogWriter(self._trees(), self.database.file.page_size)
+            self._writer = CatalogWriter(self._trees(), self.database.file.page_size, Session.implicit_transaction)
         return self._writer
 
     def _trees(self) -> CatalogTrees:

@@ -61,6 +61,7 @@ from esent.pages.edit import (
 from esent.pages.primitives import LGPOS_MAX, LGPOS_MIN, Lgpos
 from esent.recovery import redo_trees
 from esent.recovery.cache import NEXT_FLUSH_TYPE
+from esent.recovery.images import logged_image
 from esent.recovery.redo_merge import redo_merge
 from esent.recovery.redo_nodes import add_delta, apply_undo, empty_page
 from esent.recovery.redo_split import redo_split
@@ -477,7 +478,7 @@ class DatabaseStore:
         if level.with_image:
             image = bytearray(page.data)
             image[8:16] = dbtime.to_bytes(8, "little")
-            record.image = bytes(image)
+            record.image, record.image_flags = logged_image(bytes(image))
         return record
 
     def _operation_record(
@@ -527,7 +528,7 @@ class DatabaseStore:
         if level.kind == MERGE_FULL_LEFT:
             image = bytearray(page.data)
             image[8:16] = dbtime.to_bytes(8, "little")
-            record.image = bytes(image)
+            record.image, record.image_flags = logged_image(bytes(image))
         return record
 
     def empty_tree(self, writer: Writer, name: TreeName, root: CachedPage, pages: Sequence[CachedPage]) -> None:

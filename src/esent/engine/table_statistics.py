@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from esent.catalog.objects import Index, Table
+from esent.constants import codes
 from esent.engine.schema import SessionTable
 from esent.engine.versioned import VersionedTree
+from esent.errors import jet_error
+from esent.tree.allocate import DATABASE_ROOT
 from esent.tree.space import available_extents, owned_extents
 
 if TYPE_CHECKING:
@@ -70,4 +73,29 @@ def table_available_pages(database: AttachedDatabase, table: Table) -> int:
     return sum(available_pages(database, *tree) for tree in trees)
 
 
-__all__ = ["Counts", "available_pages", "compute_statistics", "counts_of", "owned_pages", "table_available_pages"]
+def require_room(cursor: Cursor, pages: int) -> None:
+    """JET_errOutOfDatabaseSpace where a database of limited size has not `pages` left for long values of the table.
+
+    They are stored when the update is made; who sets the column is to hear of it, not who has the record ready.
+    """
+    database = cursor.database
+    limit = database.size_limit
+    if not limit or pages <= limit - database.file.page_count:
+        return
+    table = cursor.table
+    free = limit - database.file.page_count
+    trees = ((table.long_value_objid, table.long_value_root), (table.objid, table.root), (DATABASE_ROOT, DATABASE_ROOT))
+    if pages > free + sum(available_pages(database, *tree) for tree in trees):
+        what = f"{pages} pages for a long value, where the database may have {limit}"
+        raise jet_error(codes.JET_errOutOfDatabaseSpace, what, file=database.path)
+
+
+__all__ = [
+    "Counts",
+    "available_pages",
+    "compute_statistics",
+    "counts_of",
+    "owned_pages",
+    "require_room",
+    "table_available_pages",
+]

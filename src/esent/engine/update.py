@@ -21,6 +21,7 @@ from esent.engine.index_entries import ReadLongValue, RecordValues, column_value
 from esent.engine.long_value_writer import PendingValue
 from esent.engine.navigation import grbit_of
 from esent.engine.record_buffer import RecordBuffer, separated_ids
+from esent.engine.table_statistics import require_room
 from esent.engine.tree_position import TreePosition
 from esent.engine.zero_records import ZeroRecord
 from esent.errors import jet_error
@@ -147,7 +148,9 @@ class Update:
         """Give a new long value its id."""
         cursor = self.cursor
         self.lock_record()
-        lid = cursor.need_long_values().next_lid(cursor.counters, cursor.lid_size)
+        values = cursor.need_long_values()
+        require_room(cursor, -(-pending.size // pending.chunk))
+        lid = values.next_lid(cursor.counters, cursor.lid_size)
         self.pending[lid] = pending
         return lid
 

@@ -34,6 +34,7 @@ from esent.jet import (
     table_information,
     temporary,
     updates,
+    utilities,
 )
 from esent.jet.backup import *
 from esent.jet.callbacks import *
@@ -56,6 +57,7 @@ from esent.jet.structures import *
 from esent.jet.table_information import *
 from esent.jet.temporary import *
 from esent.jet.updates import *
+from esent.jet.utilities import *
 
 __all__ = ["JetError", "JetWarning"]
 __all__ += codes.CODES
@@ -82,3 +84,4 @@ __all__ += callbacks.__all__
 __all__ += errors.__all__
 __all__ += maintenance.__all__
 __all__ += records.__all__
+__all__ += utilities.__all__

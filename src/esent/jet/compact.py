@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from esent.constants import codes, grbits
@@ -27,7 +29,7 @@ _DEFRAGMENT_OPTIONS = (
 _running: weakref.WeakSet[AttachedDatabase] = weakref.WeakSet()
 
 
-class _Status:
+class CompactionStatus:
     """The status callback of a compaction. An error it returns ends the work and is its result."""
 
     def __init__(self, sesid: JET_SESID, call: JET_PFNSTATUS | None) -> None:
@@ -42,12 +44,17 @@ class _Status:
     def progress(self, done: int, total: int) -> None:
         self.tell(_PROGRESS, done, total)
 
-    def complete(self) -> None:
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Begin before the work, and how it ended after."""
+        try:
+            self.tell(_BEGIN, 0, 0)
+            yield
+        except BaseException:
+            if self._call is not None:
+                self._call(self._sesid, grbits.JET_snpCompact, _FAIL, None)
+            raise
         self.tell(_COMPLETE, self._last.cunitDone, self._last.cunitTotal)
-
-    def fail(self) -> None:
-        if self._call is not None:
-            self._call(self._sesid, grbits.JET_snpCompact, _FAIL, None)
 
     def _report(self, snt: int, progress: JET_SNPROG) -> None:
         if self._call is None:
@@ -76,18 +83,13 @@ def JetCompact(
         if szDatabaseDest is None:
             raise jet_error(codes.JET_errDatabaseInvalidPath, "compacting a database to nowhere")
         source, destination = full_path(szDatabaseSrc), full_path(szDatabaseDest)
-        status = _Status(sesid, pfnStatus)
-        try:
-            status.tell(_BEGIN, 0, 0)
+        status = CompactionStatus(sesid, pfnStatus)
+        with status.telling():
             _compact(session, source, destination, status)
-        except BaseException:
-            status.fail()
-            raise
-        status.complete()
     return 0
 
 
-def _compact(session: Session, source: Path, destination: Path, status: _Status) -> None:
+def _compact(session: Session, source: Path, destination: Path, status: CompactionStatus) -> None:
     instance = session.instance
     databases = instance.databases
     found = databases.find(source)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from esent.constants import codes
 from esent.engine import set_column, short_call, update
 from esent.engine.cursor import Call, cursor_call
-from esent.errors import JetError, jet_error
+from esent.errors import jet_error
 from esent.jet.cursors import buffer
 from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID, Buffer
 from esent.jet.structures_records import JET_SETCOLUMN, JET_SETINFO
@@ -60,7 +60,7 @@ def JetSetColumn(
 
 
 def JetSetColumns(sesid: JET_SESID, tableid: JET_TABLEID, psetcolumn: list[JET_SETCOLUMN]) -> JET_ERR:
-    """Set several columns; the first that fails ends it. Every element gets its `err`."""
+    """Set several columns; the first that fails ends it, with its error. The elements set before have their `err`."""
     with cursor_call(sesid, tableid, Call.UPDATE) as cursor:
         for element in psetcolumn:
             if not isinstance(element, JET_SETCOLUMN):
@@ -72,15 +72,9 @@ def JetSetColumns(sesid: JET_SESID, tableid: JET_TABLEID, psetcolumn: list[JET_S
             set_column.checked_size(value)
         status = 0
         for element, value in zip(psetcolumn, values, strict=True):
-            try:
-                status = set_column.set_column(
-                    cursor, element.columnid, value, element.grbit, element.itagSequence, element.ibLongValue
-                )
-            except JetError as problem:
-                # That there is no transaction is the answer of the call alone.
-                if problem.code != codes.JET_errNotInTransaction:
-                    element.err = problem.code
-                raise
+            status = set_column.set_column(
+                cursor, element.columnid, value, element.grbit, element.itagSequence, element.ibLongValue
+            )
             element.err = status
         return status
 

@@ -23,6 +23,7 @@ from esent.pages.header import FIRST_DBTIME, HEADER_PAGES, DatabaseHeader, Datab
 from esent.pages.primitives import LGPOS_MIN, BackupInfo, Lgpos, LogTime, Signature
 from esent.recovery.backup_copy import merge_trailer
 from esent.recovery.cache import DBTIME_LIMIT, RecoveredDatabase
+from esent.recovery.events import Events
 from esent.recovery.options import MAP_FAIL_WHEN_MISSING, MAP_IGNORE_WHEN_MISSING, MAP_OVERWRITE_ON_CREATE, RecoveryOptions
 from esent.recovery.paths import PathResolver
 
@@ -75,11 +76,17 @@ class _Defer(Exception):
 class Attachments:
     """The databases of a recovery by dbid. `databases` are those that take part."""
 
-    def __init__(self, options: RecoveryOptions, signature: Signature, page_size: int, *, hard: bool = False) -> None:
+    def __init__(
+        self, options: RecoveryOptions, signature: Signature, page_size: int, events: Events, *, hard: bool = False
+    ) -> None:
         self.options = options
         self.signature = signature
         self.page_size = page_size
+        self.events = events
         self.hard = hard
+        self.copying = False  # the databases of the restore map are copied back, which counts in the progress
+        self._restored: set[Path] = set()
+        self._in_use: set[Path] = set()
         self.databases: dict[int, RecoveredDatabase] = {}
         self.entries: dict[int, Attachment] = {}
         self.paths = PathResolver(options)
@@ -93,6 +100,19 @@ class Attachments:
         self.databases.clear()
 
     # what the log says
+
+    def roll_forward(self) -> None:
+        """The logs of the backup are done: its databases are as any others from here on, and that is told."""
+        for db in self.databases.values():
+            if db.file.path in self._restored:
+                self._in_use.add(db.file.path)
+                self.events.attached(db.file.path)
+
+    def leaving(self, db: RecoveredDatabase) -> None:
+        """A database is about to be closed."""
+        if db.file.path in self._in_use:
+            self._in_use.remove(db.file.path)
+            self.events.detaching(db.file.path)
 
     def start(self, attached: list[AttachInfo], at: Lgpos) -> None:
         """Take the attach list as of the position where redo begins."""
@@ -229,6 +249,9 @@ class Attachments:
 
     def _take_in(self, file: DatabaseFile, logged: _Logged, at: Lgpos, *, stamp: bool) -> None:
         header = file.header
+        self._restored.add(file.path)
+        if self.copying:
+            self.events.copied(len(self.options.restore_map or []))
         db = RecoveredDatabase(logged.dbid, file, cache_bytes=self.options.cache_bytes, logged_path=logged.path)
         file.lock()
         db.attach = logged.attach

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from esent.constants import codes, grbits
 from esent.errors import JetError, jet_error
-from esent.log.files import detect_extension
+from esent.log.files import detect_extension, log_name
 from esent.log.header import LogHeader
 from esent.log.reader import LogFile, read_header
 from esent.pages.database_file import DatabaseFile
@@ -35,11 +35,13 @@ def hard_recover(
     options: RecoveryOptions,
     *,
     roll_forward: Sequence[Path] = (),
+    copying: bool = False,
 ) -> RecoveryResult:
     """Recover the databases of `options.restore_map`, which are copies out of a streaming backup, in place.
 
     The logs `generation_low` to `generation_high` in `backup_log_path` are required (None: all that are there); those
-    behind them are taken from `roll_forward` and `options.log_path`, as far as they connect. The stream goes on in
+    behind them are taken from `roll_forward` and `options.log_path`, as far as they connect. `copying`: the copies were made
+    for this recovery, which the progress counts as part of it. The stream goes on in
     `options.log_path`, unless the caller asked to stop somewhere: then it ends with JET_errRecoveredWithoutUndo. Raises
     JET_errFileNotFound, JET_errRequiredLogFilesMissing, JET_errBadPatchPage, JET_errDatabasePatchFileMismatch,
     JET_errRestoreOfNonBackupDatabase, JET_errLogCorruptDuringHardRestore, and others. Then the copies must be made anew.
@@ -57,18 +59,26 @@ def hard_recover(
         what = f"recovery was to stop at {options.stop}, before the logs of the backup"
         raise jet_error(codes.JET_errRequiredLogFilesMissing, what, file=backup_log_path)
 
-    attachments = Attachments(options, signature, page_size, hard=True)
+    attachments = Attachments(options, signature, page_size, events, hard=True)
+    attachments.copying = copying
     writeback = WriteBack()
     redo = Redo(options, attachments, writeback)
     replayer = Replayer(options, redo, events, signature, page_size)
     try:
         target = last if options.stop is None else min(last, options.stop.generation)
-        events.begin(low, target, headers[low].file_segments)
+        events.begin(low, target, headers[low].file_segments, copying=copying)
         writeback.generation = low
+        replayer.announce(low, paths[low], current)
         attachments.start(headers[low].attachments, start)
         replayed = replayer.run(paths, start, target, current=current, hard_until=high)
         result = RecoveryResult(True, 0, low, replayed.last_generation, records=redo.records, log_bytes=replayer.bytes)
+        following = replayed.last_generation + 1
+        ended = current is None and not replayed.stopped
+        if ended:
+            replayer.announce_missing(following, backup_log_path if following == high + 1 else None)
         check_generations(options, redo, replayed, result)
+        if ended:
+            events.missing_log(following, options.log_path / log_name(options.base), default=codes.JET_errSuccess)
         redo.verify_maps()
         attachments.check_mismatch()
         if replayed.stopped or options.stop is not None or options.grbit & grbits.JET_bitRecoveryWithoutUndo:

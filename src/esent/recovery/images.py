@@ -18,11 +18,13 @@ from __future__ import annotations
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.log.kinds import IMAGE_COMPRESSED, IMAGE_DEHYDRATED
-from esent.records.compression import decompress
+from esent.records.compression import compress, decompress
 
 _SAME_LENGTH = 0x20
 _INSERT = 0x40
 _TWO_BYTE = 0x80
+_SMALL_PAGE = 8192  # pages up to this size have the short header
+_SMALL_HEADER, _LARGE_HEADER = 40, 80
 
 
 def apply_difference(old: bytes, difference: bytes, *, wide: bool, new_size: int) -> bytes:
@@ -64,6 +66,24 @@ def apply_difference(old: bytes, difference: bytes, *, wide: bool, new_size: int
 
 def _corrupt(at: int) -> JetError:
     return jet_error(codes.JET_errLogFileCorrupt, "an entry of a difference leaves its bounds", offset=at)
+
+
+def logged_image(page: bytes) -> tuple[bytes, int]:
+    """A whole page as it goes into the log, and its flags: without the gap before the tags, and compressed where that pays."""
+    flags = 0
+    image = page
+    header = _SMALL_HEADER if len(page) <= _SMALL_PAGE else _LARGE_HEADER
+    free, used = int.from_bytes(page[28:30], "little"), int.from_bytes(page[32:34], "little")
+    tags = 4 * (int.from_bytes(page[34:36], "little") & 0xFFF)
+    body = header + used
+    gap = len(page) - tags - body
+    if 0 < gap <= free:
+        image = page[:28] + (free - gap).to_bytes(2, "little") + page[30:body] + page[len(page) - tags :]
+        flags = IMAGE_DEHYDRATED
+    small = compress(image)
+    if small is not None and len(small) < len(image):
+        return small, flags | IMAGE_COMPRESSED
+    return image, flags
 
 
 def restore_image(image: bytes, flags: int, page_size: int, pgno: int) -> bytes:

@@ -100,9 +100,23 @@ class Replayer:
         self.page_size = page_size
         self.bytes = 0
         self.notes: list[str] = []
+        self._rolling_forward = False
+
+    def announce(self, generation: int, path: Path, current: Path | None, elsewhere: Path | None = None) -> None:
+        """Say that a log is opened, and where it was looked for first: in the folder `elsewhere`, under its number."""
+        if elsewhere is not None:
+            self.events.open_log(generation, elsewhere / self._name(generation).name)
+        if path == current:
+            self.events.open_log(generation, self._name(generation))
+        self.events.open_log(generation, path)
+
+    def announce_missing(self, generation: int, elsewhere: Path | None) -> None:
+        """Say where the log behind the last one was looked for, in vain."""
+        current = self.options.log_path / log_name(self.options.base)
+        self.announce(generation, current, current, elsewhere)
 
     def run(self, paths: dict[int, Path], start: Lgpos, last: int, *, current: Path | None, hard_until: int = -1) -> Replayed:
-        """Replay from `start` to generation `last`.
+        """Replay from `start`, whose log was announced, to generation `last`.
 
         `hard_until`: in a restore, the highest generation of the backup; the codes for damaged logs differ before and after.
         """
@@ -117,7 +131,10 @@ class Replayer:
                     raise jet_error(
                         codes.JET_errInvalidLogSequence, f"generation {generation} is missing", file=self._name(generation)
                     )
-                log = self._open(generation, path, current, previous, checksum)
+                if previous is not None:
+                    backup = paths[hard_until].parent if generation == hard_until + 1 else None
+                    self.announce(generation, path, current, backup)
+                log = self._open(generation, path, previous, checksum)
             except JetError as problem:
                 if previous is None:
                     raise
@@ -140,11 +157,8 @@ class Replayer:
     def _name(self, generation: int) -> Path:
         return self.options.log_path / log_name(self.options.base, generation)
 
-    def _open(self, generation: int, path: Path, current: Path | None, previous: LogHeader | None, checksum: int) -> LogFile:
+    def _open(self, generation: int, path: Path, previous: LogHeader | None, checksum: int) -> LogFile:
         options = self.options
-        if path == current:  # it is looked for under its number first
-            self.events.open_log(generation, self._name(generation))
-        self.events.open_log(generation, path)
         try:
             log = LogFile(path, files=options.files, page_size=self.page_size, generation=generation)
         except JetError as problem:
@@ -189,9 +203,12 @@ class Replayer:
         generation = log.generation
         self.redo.begin_generation(generation, log.header.created)
         if start is None or generation != start.generation:
-            self.events.segment(generation, 0)
+            self.events.next_log()
+        if 0 <= hard_until < generation and not self._rolling_forward:
+            self._rolling_forward = True
+            self.redo.attachments.roll_forward()
         try:
-            stopped = self.redo.run(log, start, stop, lambda isec: self.events.segment(generation, isec))
+            stopped = self.redo.run(log, start, stop, self.events.segment)
         except JetError as problem:
             if problem.code == codes.JET_errLogFileCorrupt and hard_until >= 0:
                 raise self._hard_code(generation, hard_until, problem.message, log.path) from problem

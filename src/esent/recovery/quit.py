@@ -142,6 +142,8 @@ def finish_with_undo(
         attachments.drop_half_created()
         undo = Undo(redo, log)
         events.control(grbits.JET_sntBeginUndo)
+        for db in redo.databases.values():
+            attachments.leaving(db)
         undo.run()
         result.transactions_rolled_back = undo.rolled_back
         result.pages_written = redo.pages_written
@@ -183,5 +185,7 @@ def finish_with_undo(
     finally:
         log.close()
     events.complete()
+    if hard:
+        return  # the instance ends here, and does not go on with the stream
     events.notify()
     events.open_log(result.last_generation, options.log_path / f"{options.base}{logs.extension}")

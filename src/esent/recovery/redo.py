@@ -50,6 +50,8 @@ from esent.recovery.redo_split import redo_split
 from esent.recovery.sessions import MACRO_RECORD_LIMIT, Session, SessionTable
 from esent.recovery.writeback import WriteBack
 
+# records that do not show in the progress
+_UNCOUNTED = frozenset({kinds.NOP, kinds.NOP2, kinds.CHECKSUM}) | kinds.CLEAN_ENDS
 _WITHOUT_EFFECT = frozenset(
     {
         kinds.NOP,
@@ -173,7 +175,7 @@ class Redo:
         segment = start.isec if at_start and start is not None else log.header.header_segments
         plain = not self._skip_before_required and (stop is None or stop.generation > generation)
         for number, batch in enumerate(log.entries(start)):
-            if entering is not None and not (at_start and number == 0):
+            if entering is not None and not (at_start and number == 0) and any(entry[2] not in _UNCOUNTED for entry in batch):
                 entering(segment + number)
             index, count = 0, len(batch)
             while index < count:
@@ -381,6 +383,7 @@ class Redo:
             self._close(db, at)
 
     def _close(self, db: RecoveredDatabase, at: Lgpos) -> None:
+        self.attachments.leaving(db)
         if db.future and self.generation >= db.header.gen_max_required:
             db.verify_maps()
         close_clean(db, self.writeback, at, hard=self.attachments.hard)

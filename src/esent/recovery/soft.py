@@ -87,7 +87,7 @@ def soft_recover(options: RecoveryOptions) -> RecoveryResult:
     start = _choose_start(options, logs, paths, checkpoint)
     if options.stop is not None and options.stop < start.position:
         raise jet_error(codes.JET_errRecoveredWithoutUndo, f"recovery was to stop at {options.stop}, before it begins")
-    attachments = Attachments(options, header.signature, header.page_size)
+    attachments = Attachments(options, header.signature, header.page_size, events)
     writeback = WriteBack()
     redo = Redo(options, attachments, writeback)
     replayer = Replayer(options, redo, events, header.signature, header.page_size)
@@ -95,6 +95,7 @@ def soft_recover(options: RecoveryOptions) -> RecoveryResult:
         target = last if options.stop is None else min(last, options.stop.generation)
         events.begin(start.position.generation, target, header.file_segments)
         writeback.generation = start.position.generation
+        replayer.announce(start.position.generation, paths[start.position.generation], logs.current)
         attachments.start(start.attached, start.position)
         replayed = replayer.run(paths, start.position, target, current=logs.current)
         result = RecoveryResult(

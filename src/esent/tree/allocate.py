@@ -270,11 +270,11 @@ class _Space:
         self.reserve_for_space_trees()
         extent = self.parent().take_extent(least, wanted)
         self._add_owned(extent)
+        self._add_available(extent)
         fragment = min(self.store.fragment, wanted)
-        if extent.pages < wanted + fragment:
-            return extent
-        self._add_available(Extent(extent.first + wanted, extent.last))
-        return Extent(extent.first, extent.first + wanted - 1)
+        count = extent.pages if extent.pages < wanted + fragment else wanted
+        self.available().set_pages(self.writer, extent.last, extent.pages - count)
+        return Extent(extent.first, extent.first + count - 1)
 
     def _take_from(self, extent: Extent, wanted: int) -> Extent:
         """The low end of a free extent, or all of it where little would remain."""
