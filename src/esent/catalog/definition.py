@@ -35,6 +35,7 @@ from esent.records.columns import (
     FLAG_FINALIZE,
     FLAG_MULTIVALUED,
     FLAG_NOT_NULL,
+    FLAG_USER_DEFINED_DEFAULT,
     FLAG_VERSION,
     INHERENT_SIZE,
     LONG_TYPES,
@@ -64,10 +65,22 @@ _FLAGS = (
     (grbits.JET_bitColumnEscrowUpdate, FLAG_ESCROW),
     (grbits.JET_bitColumnFinalize, FLAG_FINALIZE),
     (grbits.JET_bitColumnDeleteOnZero, FLAG_DELETE_ON_ZERO),
+    (grbits.JET_bitColumnUserDefinedDefault, FLAG_USER_DEFINED_DEFAULT),
     (grbits.JET_bitColumnCompressed, FLAG_COMPRESSED),
 )
 _AUTOINCREMENT_TYPES = (Coltyp.LONG, Coltyp.LONG_LONG, Coltyp.UNSIGNED_LONG_LONG, Coltyp.CURRENCY)
 _ENGINE_FILLS = FLAG_AUTOINCREMENT | FLAG_VERSION | FLAG_ESCROW
+_NOT_COMPUTED = (
+    grbits.JET_bitColumnFixed
+    | grbits.JET_bitColumnNotNULL
+    | grbits.JET_bitColumnVersion
+    | grbits.JET_bitColumnAutoincrement
+    | grbits.JET_bitColumnUpdatable
+    | grbits.JET_bitColumnEscrowUpdate
+    | grbits.JET_bitColumnFinalize
+    | grbits.JET_bitColumnDeleteOnZero
+    | grbits.JET_bitColumnMaybeNull
+)
 _ONE_OF_A_KIND = (FLAG_AUTOINCREMENT, FLAG_VERSION)
 _IGNORING = grbits.JET_bitIndexIgnoreNull | grbits.JET_bitIndexIgnoreAnyNull | grbits.JET_bitIndexIgnoreFirstNull
 _TUPLES = grbits.JET_bitIndexTuples | grbits.JET_bitIndexTupleLimits
@@ -138,8 +151,8 @@ def define_column(
         raise _wrong(codes.JET_errColumnCannotBeCompressed, name, f"type {coltyp}")
     if grbit & grbits.JET_bitColumnEncrypted:
         raise _wrong(codes.JET_errFeatureNotAvailable, name, "encryption")
-    if grbit & grbits.JET_bitColumnUserDefinedDefault:
-        raise _wrong(codes.JET_errCallbackNotResolved, name, "a default computed by a callback")
+    if grbit & grbits.JET_bitColumnUserDefinedDefault and (grbit & _NOT_COMPUTED or kind != TAGGED_FIRST):
+        raise _wrong(codes.JET_errInvalidGrbit, name, f"a default computed by a callback, grbit {grbit:#x}")
     _check_special(name, coltyp, flags, tagged, has_default)
     code_page = 0
     if coltyp in TEXT_TYPES:

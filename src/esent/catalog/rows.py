@@ -187,6 +187,8 @@ def column_row(objid_table: int, column: Column) -> Row:
         row["DefaultValue"] = column.default
     if column.callback is not None:
         row["TemplateTable"] = column.callback
+    if column.callback_data is not None:
+        row["CallbackData"] = column.callback_data
     return row
 
 

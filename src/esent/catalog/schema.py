@@ -74,6 +74,7 @@ _PLACES = {column.name: place for place, column in enumerate(CATALOG_COLUMNS)}
     )
 )  # fmt: skip
 
+_CALLBACK_DATA = _PLACES["CallbackData"]
 _COLUMN = int(ObjectType.COLUMN)
 _ROWS_AT_ONCE = 256
 _COLUMN_NUMBERS = struct.Struct("<5i")
@@ -235,10 +236,14 @@ class Catalog:
         else:
             template = bool(flags & TABLE_TEMPLATE)
             for place in range(0, len(columns), _ROWS_AT_ONCE):
-                for values in self._column_plan.rows(columns[place : place + _ROWS_AT_ONCE]):
+                batch = columns[place : place + _ROWS_AT_ONCE]
+                for each, values in zip(batch, self._column_plan.rows(batch), strict=True):
                     column = _column(values, template)
-                    if column is not None:
-                        table.columns.append(column)
+                    if column is None:
+                        continue
+                    if column.callback is not None and isinstance(data := self._row(each)[_CALLBACK_DATA], bytes):
+                        column.callback_data = data
+                    table.columns.append(column)
         if row[_TEMPLATE] is not None and table.is_derived:
             self._inherit(table, _text(row[_TEMPLATE]), above)
         table.columns.sort(key=lambda column: column.columnid)

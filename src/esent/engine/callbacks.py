@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from esent.constants import codes, grbits, params
 from esent.engine.handles import Handle
-from esent.errors import jet_error
+from esent.errors import JetError, jet_error
+from esent.records.columns import Column
 
 if TYPE_CHECKING:
+    from esent.catalog.objects import Table
     from esent.engine.cursor import Cursor
+    from esent.engine.instance import Instance
+    from esent.engine.schema import SessionTable
 
 LS_NIL = 2**64 - 1
 RESET, OF_CURSOR, OF_TABLE = grbits.JET_bitLSReset, grbits.JET_bitLSCursor, grbits.JET_bitLSTable
@@ -52,6 +56,7 @@ class TableExtras:
         TableExtras.kept += 1
 
 
+_computing: set[tuple[int, int]] = set()  # (cursor, column) whose default is being computed; under the instance's lock
 _tables: weakref.WeakKeyDictionary[object, dict[int, TableExtras]] = weakref.WeakKeyDictionary()
 _cursors: weakref.WeakKeyDictionary[object, int] = weakref.WeakKeyDictionary()
 
@@ -91,30 +96,108 @@ def _remove(found: list[Registration], registration: Registration) -> None:
 
 
 def watched(cursor: Cursor) -> bool:
-    """Whether callbacks may be registered for the table."""
+    """Whether callbacks may be registered for the table, or are kept with it, or with its template."""
+    table = cursor.table
+    template = table.template
+    if table.callbacks or (template is not None and template.callbacks):
+        return True
     tables = _tables.get(cursor.database) if TableExtras.kept else None
-    return tables is not None and cursor.table.objid in tables
+    return tables is not None and (table.objid in tables or (template is not None and template.objid in tables))
 
 
 def notify(cursor: Cursor, event: int) -> None:
     """Call what is registered for an event; the first error returned is raised."""
-    if not TableExtras.kept:
+    if not watched(cursor):
         return
-    tables = _tables.get(cursor.database)
-    extras = tables.get(cursor.table.objid) if tables else None
-    if extras is None:
-        return
-    for registration in list(extras.callbacks):
+    named = [callback for table in _with_template(cursor) for callback in table.callbacks]
+    for registration in _registered(cursor):
         if registration.types & event:
-            answer = _call(cursor, registration.call, event, registration.context)
-            if answer < 0:
-                raise jet_error(answer, f"a callback of table {cursor.table.name} refused event {event}")
+            _require_success(cursor, event, _call(cursor, registration.call, event, registration.context))
+    for types, name in named:
+        if types & event:
+            _require_success(cursor, event, _call(cursor, _named(cursor, name), event, None))
+
+
+def is_listening(cursor: Cursor, event: int) -> bool:
+    """Whether anything is to be called at an event of the table."""
+    named = [types for table in _with_template(cursor) for types, _ in table.callbacks]
+    return any(types & event for types in [*named, *(registration.types for registration in _registered(cursor))])
+
+
+def _with_template(cursor: Cursor) -> list[Table | SessionTable]:
+    """The table, and the one that it is derived from."""
+    template = cursor.table.template
+    return [cursor.table] if template is None else [cursor.table, template]
+
+
+def _registered(cursor: Cursor) -> list[Registration]:
+    tables = _tables.get(cursor.database)
+    if not tables:
+        return []
+    extras = [tables[table.objid] for table in _with_template(cursor) if table.objid in tables]
+    return [registration for each in extras for registration in each.callbacks]
+
+
+def _require_success(cursor: Cursor, event: int, answer: int) -> None:
+    if answer < 0:
+        raise jet_error(answer, f"a callback of table {cursor.table.name} refused event {event}")
 
 
 def _call(cursor: Cursor, call: Callable[..., Any], event: int, context: object, value: object = None) -> int:
     session = cursor.session
     answer = call(session.handle, cursor.database.number, cursor.handle, event, value, None, context)
     return answer if isinstance(answer, int) else 0
+
+
+# ---- named callbacks --------------------------------------------------------------------------------------------------
+
+
+persisted_callbacks: dict[str, Callable[..., Any]] = {}
+"""What the names "module!function" in databases stand for. Only what the program puts here is ever called: a name that a file
+brings loads nothing."""
+
+
+def require_named(instance: Instance, name: str) -> None:
+    """JET_errCallbackNotResolved where named callbacks are enabled, and there is none of the name."""
+    if instance.parameters.number(params.JET_paramEnablePersistedCallbacks) and name not in persisted_callbacks:
+        raise jet_error(codes.JET_errCallbackNotResolved, f"there is no callback {name}")
+
+
+def _named(cursor: Cursor, name: str) -> Callable[..., Any]:
+    """What to call; JET_errCallbackFailed where named callbacks are not enabled, or nothing has the name."""
+    call = persisted_callbacks.get(name)
+    if call is None or not cursor.session.instance.parameters.number(params.JET_paramEnablePersistedCallbacks):
+        raise jet_error(codes.JET_errCallbackFailed, f"callback {name} of table {cursor.table.name} cannot be called")
+    return call
+
+
+def computed_default(cursor: Cursor, column: Column) -> bytes | None:
+    """The default of a column for the current record, as its callback gives it: bytes, or None for NULL.
+
+    JET_errCallbackFailed where there is none to call, where it raises or gives something else, or asks for its own result.
+    """
+    name = column.callback or ""
+    call = _named(cursor, name)
+    asked = (id(cursor), column.columnid)
+    if asked in _computing:
+        raise jet_error(codes.JET_errCallbackFailed, f"callback {name} needs the default it is to compute")
+    _computing.add(asked)
+    try:
+        event = grbits.JET_cbtypUserDefinedDefaultValue
+        answer = call(
+            cursor.session.handle, cursor.database.number, cursor.handle, event, column.columnid, None, column.callback_data
+        )
+    except JetError:
+        raise
+    except Exception as problem:
+        raise jet_error(codes.JET_errCallbackFailed, f"callback {name}: {problem!r}") from problem
+    finally:
+        _computing.discard(asked)
+    if answer is None or isinstance(answer, bytes):
+        return answer
+    if isinstance(answer, int) and answer < 0:
+        raise jet_error(answer, f"callback {name} refused")
+    raise jet_error(codes.JET_errCallbackFailed, f"callback {name} gave {type(answer).__name__}, not bytes")
 
 
 # ---- local values -----------------------------------------------------------------------------------------------------
@@ -185,4 +268,16 @@ def _free(cursor: Cursor) -> None:
         _call(cursor, call, grbits.JET_cbtypFreeTableLS, None, value)
 
 
-__all__ = ["CallbackHandle", "get_local", "notify", "register", "set_local", "unregister", "watched"]
+__all__ = [
+    "CallbackHandle",
+    "computed_default",
+    "get_local",
+    "is_listening",
+    "notify",
+    "persisted_callbacks",
+    "register",
+    "require_named",
+    "set_local",
+    "unregister",
+    "watched",
+]

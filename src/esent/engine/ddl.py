@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from esent.catalog.definition import (
     DENSITY_DEFAULT,
@@ -32,9 +32,10 @@ from esent.catalog.objects import (
     Table,
     TupleLimits,
 )
-from esent.catalog.rows import column_row, long_value_row, table_row
+from esent.catalog.rows import callback_row, column_row, long_value_row, table_row
 from esent.catalog.system import ObjectType
 from esent.constants import codes, grbits, params
+from esent.engine.callbacks import require_named
 from esent.engine.cursor import Cursor
 from esent.engine.index_build import build_index, require_empty
 from esent.engine.parameters import UnicodeDefault
@@ -48,6 +49,7 @@ from esent.records.columns import (
     FLAG_DEFAULT,
     FLAG_ESCROW,
     FLAG_TEMPLATE,
+    FLAG_USER_DEFINED_DEFAULT,
     TAGGED_FIRST,
     Coltyp,
     Column,
@@ -57,6 +59,7 @@ from esent.tree.live import TreeName
 
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
+    from esent.engine.instance import Instance
     from esent.engine.session import Session
     from esent.engine.transactions import Writer
 
@@ -74,6 +77,13 @@ _TABLE_GRBITS = sum(bit for bit, _ in _TABLE_FLAGS) | grbits.JET_bitTableCreateI
 _CREATED = grbits.JET_bitTableDenyRead
 
 
+class ComputedDefault(NamedTuple):
+    """A default that a named callback computes, and what it is called with."""
+
+    callback: str
+    data: bytes | None
+
+
 @dataclass(slots=True)
 class ColumnWish:
     """A column as it is asked for; `columnid`, `cut` (its size was) and `error` are filled in."""
@@ -84,6 +94,7 @@ class ColumnWish:
     cp: Any = 0
     cb_max: Any = 0
     default: bytes | None = None
+    computed: ComputedDefault | None = None
     columnid: int = 0
     cut: bool = False
     error: int = 0
@@ -98,6 +109,7 @@ class TableWish:
     density: int = DENSITY_DEFAULT
     template: Any = None
     grbit: Any = 0
+    callback: tuple[int, str] | None = None  # events, and the name of what is called
     columns: Sequence[ColumnWish] = ()
     indexes: Sequence[IndexWish] = ()
     separate_threshold: int | None = None
@@ -236,6 +248,11 @@ def _cursor(session: Session, database: AttachedDatabase, live: LiveTable, grbit
 # ---- tables --------------------------------------------------------------------------------------------------------------
 
 
+def cursor_of_engine(session: Session, database: AttachedDatabase, name: str) -> Cursor:
+    """A cursor for the engine's own work, also on a table that somebody has for himself."""
+    return _cursor(session, database, schema_of(database).find(session, name), 0)
+
+
 def create_table(session: Session, database: AttachedDatabase, wish: TableWish) -> Cursor:
     """JetCreateTable...: the table with its columns and indexes, open for its creator alone.
 
@@ -272,6 +289,10 @@ def create_table(session: Session, database: AttachedDatabase, wish: TableWish) 
         with _duplicates_are(codes.JET_errTableDuplicate, f"creating table {name}"):
             schema.writer.add(session, table_row(base))
         schema.writer.add_objid(session, base.objid, base.objid, ObjectType.TABLE)
+        if wish.callback is not None:
+            require_named(session.instance, wish.callback[1])
+            base.callbacks.append(wish.callback)
+            schema.writer.add(session, callback_row(base.objid, *wish.callback))
         _create_columns(session, schema, live, wish)
         for index in inherited:
             _derive_index(session, database, live, index)
@@ -296,7 +317,7 @@ def _create_columns(session: Session, schema: Schema, live: LiveTable, wish: Tab
     columns: list[Column] = []
     for each in wish.columns:
         try:
-            columns.append(_new_column(live, each, [*live.inherited, *columns], require_unique=False))
+            columns.append(_new_column(session.instance, live, each, [*live.inherited, *columns], require_unique=False))
         except JetError as problem:
             each.error = problem.code
             raise
@@ -306,10 +327,15 @@ def _create_columns(session: Session, schema: Schema, live: LiveTable, wish: Tab
         each.columnid = column.columnid
 
 
-def _new_column(live: LiveTable, wish: ColumnWish, known: Sequence[Column], *, require_unique: bool) -> Column:
+def _new_column(
+    instance: Instance, live: LiveTable, wish: ColumnWish, known: Sequence[Column], *, require_unique: bool
+) -> Column:
     """The column, with an id that is used up from then on."""
     name = object_name(wish.name, "a column")
-    first, column, wish.cut = define_column(name, wish.coltyp, wish.grbit, wish.cp, wish.cb_max, has_default=bool(wish.default))
+    has_default = bool(wish.default) or wish.computed is not None
+    first, column, wish.cut = define_column(name, wish.coltyp, wish.grbit, wish.cp, wish.cb_max, has_default=has_default)
+    if bool(column.flags & FLAG_USER_DEFINED_DEFAULT) != (wish.computed is not None):
+        raise jet_error(codes.JET_errInvalidParameter, f"column {name}: a computed default goes with its option")
     if require_unique and any(each.name.upper() == name.upper() for each in known):
         raise jet_error(codes.JET_errColumnDuplicate, f"adding column {name} to table {live.base.name}")
     require_one_of_a_kind(column, known)
@@ -321,6 +347,10 @@ def _new_column(live: LiveTable, wish: ColumnWish, known: Sequence[Column], *, r
         # recorded: with a new table, the default of a column without a limit is cut to what fits; added alone it is refused
         cut = not require_unique and not column.max_size
         set_default(column, wish.default[:COLUMN_MOST] if cut else wish.default)
+    if wish.computed is not None:
+        require_named(instance, wish.computed.callback)
+        column.callback, column.callback_data = wish.computed
+        column.flags |= FLAG_DEFAULT
     if live.base.is_template:
         column.template = True
         column.flags |= FLAG_TEMPLATE
@@ -426,7 +456,7 @@ def add_column(cursor: Cursor, wish: ColumnWish) -> None:
     with session.implicit_transaction():
         live = require_changeable(cursor)
         table = _table(cursor)
-        column = _new_column(live, wish, table.columns, require_unique=True)
+        column = _new_column(session.instance, live, wish, table.columns, require_unique=True)
         if column.flags & EXCLUSIVELY_ADDED:
             if not cursor.grbit & grbits.JET_bitTableDenyRead:
                 raise jet_error(
@@ -555,6 +585,9 @@ def _new_index(table: SessionTable, wish: IndexWish, database: AttachedDatabase)
     if default != UnicodeDefault() and wish.locale is None and wish.mapping is None:
         wish = replace(wish, locale=locale_name(default.lcid), mapping=default.map_flags)
     index = define_index(wish, name, table, database.file.page_size)
+    used = {segment.columnid for segment in [*index.segments, *index.conditions]}
+    if any(column.columnid in used and column.flags & FLAG_USER_DEFINED_DEFAULT for column in table.columns):
+        raise jet_error(codes.JET_errFeatureNotAvailable, f"index {name} over a column whose default a callback computes")
     if any(each.name.upper() == name.upper() for each in table.indexes):
         raise jet_error(codes.JET_errIndexDuplicate, f"creating index {name} of table {table.name}")
     if index.is_primary and table.primary_index is not None:
@@ -657,6 +690,7 @@ __all__ = [
     "add_column",
     "create_indexes",
     "create_table",
+    "cursor_of_engine",
     "delete_column",
     "delete_index",
     "delete_table",

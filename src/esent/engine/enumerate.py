@@ -60,10 +60,6 @@ def enumerate_columns(
         raise jet_error(codes.JET_errInvalidParameter, f"{most!r} bytes at most")
     if options & ~_KNOWN or (wanted and options & TAGGED_ONLY) or (options & IN_RECORD_ONLY and options & AS_REFERENCE):
         raise jet_error(codes.JET_errInvalidGrbit, f"enumerating columns with grbit {options:#x}")
-    if not options & (IGNORE_DEFAULT | grbits.JET_bitEnumerateIgnoreUserDefinedDefault) and any(
-        column.flags & FLAG_USER_DEFINED_DEFAULT for column in cursor.table.columns
-    ):
-        raise jet_error(codes.JET_errCallbackFailed, f"a default of table {cursor.table.name} is computed by a callback")
     with cursor.session.instance.lock:
         reader = RecordReader(cursor, copy=bool(options & COPY))
         if options & AS_REFERENCE and (cursor.update is not None or not cursor.versioned):
@@ -101,7 +97,9 @@ class _Enumeration:
         return found
 
     def _in_default_record(self, column: Column) -> bool:
-        """Whether the record of the defaults reaches the column."""
+        """Whether the record of the defaults reaches the column, or a callback computes its default."""
+        if column.flags & FLAG_USER_DEFINED_DEFAULT:
+            return not self.options & grbits.JET_bitEnumerateIgnoreUserDefinedDefault
         view = self.reader.view
         if column.is_fixed:
             return column.fid <= view.default_fixed
@@ -118,10 +116,12 @@ class _Enumeration:
 
     def _chosen(self, column: Column, numbers: Sequence[int]) -> EnumeratedColumn:
         values = self.reader.values(column)
+        computed = column.flags & FLAG_USER_DEFINED_DEFAULT
+        ignore = self.options & (IGNORE_DEFAULT | (grbits.JET_bitEnumerateIgnoreUserDefinedDefault if computed else 0))
         absent = values is None
         if values is None:
-            values = [] if self.options & IGNORE_DEFAULT else self.reader.with_default(column)
-        by_default = absent and bool(self.options & IGNORE_DEFAULT)
+            values = [] if ignore else self.reader.with_default(column)
+        by_default = absent and bool(ignore)
         if not numbers:
             if by_default:
                 return EnumeratedColumn(column.columnid, codes.JET_wrnColumnDefault)

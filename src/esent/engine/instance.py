@@ -7,6 +7,7 @@ one may be restoring; an initialised one may have its service stopped, or be una
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -73,6 +74,7 @@ class Instance:
         self._log: InstanceLog | None = None
         self._calls: dict[int, int] = {}  # thread -> how deep it is in calls of this instance
         self._idle = threading.Condition(self.lock)
+        self.deferred: deque[Callable[[], None]] = deque()  # for a session that is through with its call, outside of the lock
         self.transactions = Transactions(self)
         self.cleanup = Cleanup(self)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from esent.constants import codes, grbits
+from esent.engine.callbacks import computed_default
 from esent.engine.column_references import reference_to
 from esent.engine.cursor import Cursor
 from esent.engine.index_entries import RecordValues, column_values
@@ -60,14 +61,15 @@ class RecordReader:
         return column_values(self.view, column, self.image)
 
     def with_default(self, column: Column, *, ignore_default: bool = False) -> list[Value]:
-        """The instances, the default put in. JET_errCallbackNotResolved for a default that a program computes."""
+        """The instances, the default put in. JET_errCallbackFailed for a default that cannot be computed."""
         values = self.values(column)
         if values is not None:
             return values
         if ignore_default and column.is_tagged:
             return []
         if column.flags & FLAG_USER_DEFINED_DEFAULT:
-            raise jet_error(codes.JET_errCallbackNotResolved, f"column {column.name}: its default is computed by a callback")
+            computed = computed_default(self.cursor, column)
+            return [] if computed is None else [Value(computed)]
         default = self.view.defaults.get(column.columnid)
         return [] if default is None else [Value(default)]
 

@@ -197,7 +197,19 @@ class Session(Writer):
         with self.instance.lock:
             position = self._commit()
         self._settle(position, lazy=bool(options & COMMIT_LAZY), delay=delay)
+        if self.instance.deferred and not self.level:
+            self._do_deferred()
         return position
+
+    def _do_deferred(self) -> None:
+        """What the clean-up left for later. Another thread may take it away meanwhile."""
+        waiting = self.instance.deferred
+        while waiting:
+            try:
+                work = waiting.popleft()
+            except IndexError:
+                return
+            work()
 
     def _commit(self) -> Lgpos:
         level = self.level
@@ -345,6 +357,8 @@ class Session(Writer):
         if not grbit or grbit & (grbits.JET_bitIdleCompact | grbits.JET_bitIdleCompactAsync):
             with self.instance.lock:
                 self.instance.cleanup.finish()
+            if self.instance.deferred and not self.level:
+                self._do_deferred()
         return codes.JET_wrnNoIdleActivity if not grbit or grbit & grbits.JET_bitIdleCompact else 0
 
     def close(self, *, undo: bool = True) -> None:

@@ -16,7 +16,8 @@ except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
 from esent.constants import codes, grbits
-from esent.engine.callbacks import notify
+from esent.engine.callbacks import is_listening, notify
+from esent.engine.finalize import FinalizedRecord
 from esent.engine.index_entries import ReadLongValue, RecordValues, column_values
 from esent.engine.long_value_writer import PendingValue
 from esent.engine.navigation import grbit_of
@@ -31,6 +32,7 @@ from esent.records.columns import (
     FLAG_DEFAULT,
     FLAG_DELETE_ON_ZERO,
     FLAG_ESCROW,
+    FLAG_FINALIZE,
     INHERENT_SIZE,
     Column,
 )
@@ -536,6 +538,8 @@ def escrow_update(cursor: Cursor, columnid: object, delta: bytes, grbit: object 
         old = tree.delta(session, bookmark, column.record_offset, amount, size, versioned=versioned)
         if column.flags & FLAG_DELETE_ON_ZERO and versioned:
             session.when_unneeded(ZeroRecord(cursor, bookmark, column))
+        if column.flags & FLAG_FINALIZE and versioned and is_listening(cursor, grbits.JET_cbtypFinalize):
+            session.when_unneeded(FinalizedRecord(cursor, bookmark, column))
     return old.to_bytes(size, "little")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from esent.engine import callbacks
+from esent.engine.callbacks import persisted_callbacks
 from esent.engine.cursor import cursor_call
 from esent.engine.navigation import grbit_of
 from esent.jet.handles import JET_CALLBACK, JET_ERR, JET_GRBIT, JET_HANDLE, JET_LS, JET_SESID, JET_TABLEID
@@ -36,4 +37,4 @@ def JetGetLS(sesid: JET_SESID, tableid: JET_TABLEID, grbit: JET_GRBIT = 0) -> JE
         return callbacks.get_local(cursor, grbit_of(grbit))
 
 
-__all__ = ["JetGetLS", "JetRegisterCallback", "JetSetLS", "JetUnregisterCallback"]
+__all__ = ["JetGetLS", "JetRegisterCallback", "JetSetLS", "JetUnregisterCallback", "persisted_callbacks"]

@@ -13,7 +13,7 @@ from esent.catalog.objects import TupleLimits
 from esent.constants import codes, grbits
 from esent.engine import ddl
 from esent.engine.cursor import cursor_call
-from esent.engine.ddl import ColumnWish, IndexWish, TableWish
+from esent.engine.ddl import ColumnWish, ComputedDefault, IndexWish, TableWish
 from esent.engine.session import session_call
 from esent.errors import JetWarning, jet_error
 from esent.jet.cursors import buffer
@@ -44,6 +44,7 @@ _HINT_FIELDS = ("ulInitialDensity", "cbInitial", "grbit", "ulMaintDensity", "ulG
 _FROM_GRBIT, _FROM_INITIAL, _FROM_DENSITY = 2, 1, 0
 _HINT_BITS = 0x3FF
 _LEAST_LONG_VALUE_CHUNK = 100
+_CALLBACK_NAME_MOST = 255  # bytes of a variable column
 
 
 # ---- tables -----------------------------------------------------------------------------------------------------------
@@ -94,8 +95,6 @@ def _require_parts(parts: object, kinds: tuple[type, ...]) -> None:
 
 
 def _table_wish(structure: TableCreate, page_size: int) -> TableWish:
-    if getattr(structure, "szCallback", None):
-        raise jet_error(codes.JET_errCallbackNotResolved, f"callback {getattr(structure, 'szCallback', None)!r}")
     hints = _checked_hints(getattr(structure, "pSeqSpacehints", None), page_size)
     below = _checked_hints(getattr(structure, "pLVSpacehints", None), page_size)
     density = _hinted_density(structure.ulDensity, hints)
@@ -109,6 +108,11 @@ def _table_wish(structure: TableCreate, page_size: int) -> TableWish:
             wish.pages = -(-hints.cbInitial // page_size)
     if below is not None:
         wish.deferred_space_hints = _packed_hints(below, _FROM_DENSITY)
+    if name := getattr(structure, "szCallback", None):
+        events = getattr(structure, "cbtyp", 0)
+        if not isinstance(events, int) or events <= 0:
+            raise jet_error(codes.JET_errInvalidParameter, f"callback {name} for events {events!r}")
+        wish.callback = events, _callback_name(name)
     wish.separate_threshold = getattr(structure, "cbSeparateLV", 0) or None
     wish.chunk = _chunk(getattr(structure, "cbLVChunkMax", 0), page_size)
     return wish
@@ -184,8 +188,22 @@ def JetOpenTable(
 
 
 def _column_wish(column: JET_COLUMNCREATE) -> ColumnWish:
-    default = buffer(column.pvDefault, "pvDefault")
-    return ColumnWish(column.szColumnName, column.coltyp, column.grbit, column.cp, column.cbMax, default)
+    default = _default(column.pvDefault)
+    return ColumnWish(column.szColumnName, column.coltyp, column.grbit, column.cp, column.cbMax, *default)
+
+
+def _default(default: Buffer | JET_USERDEFINEDDEFAULT | None) -> tuple[bytes | None, ComputedDefault | None]:
+    """A default that is stored, or one that a named callback computes."""
+    if not isinstance(default, JET_USERDEFINEDDEFAULT):
+        return buffer(default, "pvDefault"), None
+    return None, ComputedDefault(_callback_name(default.szCallback), buffer(default.pbUserData, "pbUserData"))
+
+
+def _callback_name(name: object) -> str:
+    """ "module!function", in the code page of the catalogue; JET_errInvalidParameter for another form."""
+    if isinstance(name, str) and name.isascii() and 0 < len(name) <= _CALLBACK_NAME_MOST and all(name.partition("!")):
+        return name
+    raise jet_error(codes.JET_errInvalidParameter, f"a callback is named module!function, not {name!r}")
 
 
 def JetAddColumn(
@@ -199,10 +217,8 @@ def JetAddColumn(
     with cursor_call(sesid, tableid) as cursor:
         if not isinstance(pcolumndef, JET_COLUMNDEF):
             raise jet_error(codes.JET_errInvalidParameter, f"{pcolumndef!r} as the definition of a column")
-        if isinstance(pvDefault, JET_USERDEFINEDDEFAULT):
-            raise jet_error(codes.JET_errCallbackNotResolved, "a default computed by a callback")
-        default = buffer(pvDefault, "pvDefault")
-        wish = ColumnWish(szColumnName, pcolumndef.coltyp, pcolumndef.grbit, pcolumndef.cp, pcolumndef.cbMax, default)
+        definition = pcolumndef.coltyp, pcolumndef.grbit, pcolumndef.cp, pcolumndef.cbMax
+        wish = ColumnWish(szColumnName, *definition, *_default(pvDefault))
         ddl.add_column(cursor, wish)
     pcolumndef.columnid = wish.columnid
     if wish.cut:

@@ -111,6 +111,7 @@ class Column:
     default: bytes | None = None
     template: bool = False  # belongs to the template of the table
     callback: str | None = None  # "module!function" of a user-defined default
+    callback_data: bytes | None = None  # what that is called with
 
     @property
     def columnid(self) -> int:
