@@ -198,8 +198,9 @@ def test_growing(tmp_path: Path) -> None:
     sesid = running.sesid
     dbid = jet.JetCreateDatabase(sesid, running.path())
     assert jet.JetResizeDatabase(sesid, dbid, 600) == 768
-    assert jet.JetResizeDatabase(sesid, dbid, 100) == 768
+    assert jet.JetResizeDatabase(sesid, dbid, 100, jet.JET_bitResizeDatabaseOnlyGrow) == 768
     assert jet.JetResizeDatabase(sesid, dbid, 1000, jet.JET_bitResizeDatabaseOnlyShrink) == 768
+    assert jet.JetResizeDatabase(sesid, dbid, 600) == 600
     assert jet.JetGrowDatabase(sesid, dbid, 1000) == 1024
     assert jet.JetGetDatabaseInfo(sesid, dbid, 11) == 1022
     assert code_of(jet.JetResizeDatabase, sesid, dbid, 1000, 3) == codes.JET_errInvalidGrbit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import warnings
 
 import pytest
@@ -221,6 +222,9 @@ def test_online_defragmentation_is_started_and_stopped_once(filled):
         assert code_of(jet.JetDefragment, filled.sesid, dbid, None, 1, 1, wrong) == jet.JET_errInvalidGrbit
     called = []
     assert jet.JetDefragment2(filled.sesid, dbid, None, 1, 1, lambda *event: called.append(event), start) == (1, 1)
+    end = time.monotonic() + 60
+    while not called and time.monotonic() < end:
+        time.sleep(0.01)
     assert len(called) == 1 and called[0][3] == jet.JET_cbtypOnlineDefragCompleted
     assert jet.JetDefragment3(filled.sesid, filled.path("a.edb"), grbit=stop) == (0, 0)
     assert code_of(jet.JetDefragment3, filled.sesid, filled.path("no.edb"), grbit=stop) == jet.JET_errDatabaseNotFound

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esent.catalog.schema import Catalog
+from esent.constants import grbits, params
 from esent.engine.leftovers import Forest, reclaim_space
+from esent.engine.shrink import shrink_database
 from esent.errors import JetError
 from esent.pages.edit import NODE_DELETED, PAGE_SPACE_TREE
+from esent.tree.shrink import last_needed
 
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from esent.recovery.traces import Traces
 
 DELAY = 2.0  # seconds between the first thing there is to do and its doing
+_SHRINKS = grbits.JET_bitShrinkDatabaseOn | grbits.JET_bitShrinkDatabaseRealtime
 PORTION = 64  # nodes removed, or leaves looked at, without letting anybody else in
 
 
@@ -77,14 +81,33 @@ class Cleanup:
     def _run(self) -> None:
         while self._portion():
             pass
+        if self.instance.parameters.number(params.JET_paramEnableShrinkDatabase) & _SHRINKS:
+            self._shrink()
         with self.instance.lock:
             self._timer = None
+
+    def _shrink(self) -> None:
+        """Make databases shorter that have a step of growth, or more, free at their end."""
+        for database in self.instance.databases.all():
+            try:
+                with self.instance.lock:
+                    if self._ended() or database.read_only:
+                        continue
+                    needed = last_needed(database.store)
+                if database.file.page_count - needed >= database.store.growth:
+                    shrink_database(database, needed)
+            except JetError:
+                continue  # a backup is on, or the database is being detached
+
+    def _ended(self) -> bool:
+        instance = self.instance
+        return self._stopped or instance.terminating or instance.unavailable is not None or instance.log_failed
 
     def _portion(self) -> bool:
         """Do a little; whether there may be more."""
         instance = self.instance
         with instance.lock:
-            if self._stopped or instance.terminating or instance.unavailable is not None or instance.log_failed:
+            if self._ended():
                 return False
             try:
                 removed = instance.transactions.clean(most=PORTION)

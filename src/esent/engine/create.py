@@ -13,6 +13,7 @@ the file away. So does a creation that fails.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,7 +35,8 @@ from esent.catalog.rows import (
 from esent.catalog.system import CATALOG, CATALOG_DENSITY, CATALOG_PAGES, SHADOW, ObjectType
 from esent.constants import codes, grbits, params
 from esent.engine.database import AttachedDatabase, Databases, HeldFile, full_path
-from esent.errors import JetError, jet_error
+from esent.engine.shrink import shrink_database
+from esent.errors import JetError, JetWarning, jet_error
 from esent.log.records import CreateDB, CreateDBFinish, DetachDB
 from esent.pages.database_file import PGNO_MAX, DatabaseFile
 from esent.pages.edit import PAGE_INDEX
@@ -346,9 +348,10 @@ class _Creation:
 
 
 def resize_database(session: Session, number: object, pages: object, grbit: object = 0) -> int:
-    """Make an open database at least `pages` long, in whole steps of growth; the pages of its file then, headers included.
+    """Make an open database `pages` long, headers included; the pages of its file then.
 
-    Databases do not become shorter: asked for fewer pages they stay as they are.
+    It grows in whole steps of growth, and becomes shorter as far as the pages at its end are free: JET_wrnShrinkNotPossible is
+    issued where none is. JET_errBackupInProgress: it does not become shorter while a backup is on.
     """
     database = session.instance.databases.get(session, number)
     if not isinstance(grbit, int) or grbit & ~RESIZE_OPTIONS or grbit == RESIZE_OPTIONS:
@@ -362,6 +365,12 @@ def resize_database(session: Session, number: object, pages: object, grbit: obje
         missing = pages - HEADER_PAGES - owned_pages(store)
         if missing > 0 and not grbit & grbits.JET_bitResizeDatabaseOnlyShrink:
             grow_database(store, session, missing)
+    before = database.file.page_count
+    if missing < 0 and not grbit & grbits.JET_bitResizeDatabaseOnlyGrow:
+        with session.instance.lock:
+            session.instance.cleanup.finish()
+        if shrink_database(database, max(pages - HEADER_PAGES, 1)) == before:
+            warnings.warn(JetWarning(codes.JET_wrnShrinkNotPossible), stacklevel=3)
     return database.file.page_count + HEADER_PAGES
 
 

@@ -171,6 +171,7 @@ class AttachedDatabase:
         store.log_undo_info = lambda page: instance.transactions.log_undo_info(self.dbid, page)
         store.reserved_space = lambda page, beside: instance.transactions.reserved_space(self.dbid, page, beside=beside)
         store.dead = lambda page: instance.transactions.dead_lines(self.dbid, page)
+        store.settled = lambda page: instance.transactions.is_settled(self.dbid, page)
         store.holding = self._ranges.hold
         store.writing = instance.gate.writing
         store.extended = self._extended
@@ -525,6 +526,7 @@ class Databases:
 
     def _detach(self, session: Session, database: AttachedDatabase) -> None:
         instance = self._instance
+        instance.defragmenter.close(database)
         for user in instance.all_sessions():
             self.close_all(user, database.number)
         if not database.read_only:

@@ -18,6 +18,7 @@ from esent.backup.context import BackupContext
 from esent.constants import codes, grbits, params
 from esent.engine.cleanup import Cleanup
 from esent.engine.database import AttachedDatabase, Databases
+from esent.engine.defragment import Defragmenter
 from esent.engine.gates import WriteGate
 from esent.engine.handles import InstanceHandle
 from esent.engine.instance_log import InstanceLog
@@ -77,6 +78,7 @@ class Instance:
         self.deferred: deque[Callable[[], None]] = deque()  # for a session that is through with its call, outside of the lock
         self.transactions = Transactions(self)
         self.cleanup = Cleanup(self)
+        self.defragmenter = Defragmenter(self)
 
     @property
     def name(self) -> str | None:
@@ -231,6 +233,7 @@ class Instance:
     def _shut_down(self, *, dirty: bool) -> None:
         """End the sessions; then, unless it is to stay dirty: mark in the log, clean headers, end record, checkpoint."""
         self.transactions.stop()
+        self.defragmenter.close()
         self.cleanup.stop()
         undo = not dirty and self.unavailable is None
         for session in self.all_sessions():

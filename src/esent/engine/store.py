@@ -69,6 +69,8 @@ from esent.recovery.sessions import Session, SessionTable, Version
 from esent.tree import allocate
 from esent.tree.live import (
     MERGE_FULL_LEFT,
+    MERGE_FULL_RIGHT,
+    MERGE_PARTIAL_RIGHT,
     OPER_INSERT,
     OPER_REPLACE,
     SPLIT_VERTICAL,
@@ -108,9 +110,9 @@ class DatabaseStore:
     """The live pages of one database; a `tree.live.NodeStore`, a page source, and what redo functions work on.
 
     For the owner to set: `log_undo_info(page)` is called before a page is written, `reserved_space(page, beside)` gives the
-    bytes that must stay free on it, `dead(page)` the lines of nodes that nobody can see any more; `holding(first, last)`
-    keeps backups off pages while they are written, `writing()` waits while writes are frozen; `extended(pages)` is told of a
-    file that has become longer; `tend()` is called between two operations.
+    bytes that must stay free on it, `dead(page)` the lines of nodes that nobody can see any more, `settled(page)`
+    whether no node has versions; `holding(first, last)` keeps backups off pages while they are written, `writing()` waits while
+    writes are frozen; `extended(pages)` is told of a file that has become longer; `tend()` is called between two operations.
     """
 
     def __init__(
@@ -141,6 +143,7 @@ class DatabaseStore:
         self.log_undo_info: Callable[[CachedPage], None] | None = None
         self.reserved_space: Callable[[CachedPage, tuple[bytes, bytes] | None], int] | None = None
         self.dead: Callable[[CachedPage], list[int]] | None = None
+        self.settled: Callable[[CachedPage], bool] | None = None
         self.holding: Callable[[int, int], AbstractContextManager[None]] = lambda _first, _last: nullcontext()
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
         self.extended: Callable[[int], None] | None = None
@@ -233,6 +236,9 @@ class DatabaseStore:
         if self.dead is None or page.flags & PAGE_SPACE_TREE or not page.is_leaf:
             return []
         return self.dead(page)
+
+    def is_settled(self, page: CachedPage) -> bool:
+        return self.settled is None or self.settled(page)
 
     # -- to the file ------------------------------------------------------------------------------------------------------
 
@@ -525,7 +531,8 @@ class DatabaseStore:
             record.pgno_left, record.dbtime_left_before = level.left.pgno, level.left.dbtime
         if level.parent is not None:
             record.pgno_parent, record.dbtime_parent_before = level.parent.pgno, level.parent.dbtime
-        if level.kind == MERGE_FULL_LEFT:
+        record.line_merge, record.key_parent_separator = level.at, level.separator
+        if level.kind in (MERGE_FULL_LEFT, MERGE_FULL_RIGHT, MERGE_PARTIAL_RIGHT):
             image = bytearray(page.data)
             image[8:16] = dbtime.to_bytes(8, "little")
             record.image, record.image_flags = logged_image(bytes(image))

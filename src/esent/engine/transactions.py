@@ -294,6 +294,13 @@ class Transactions:
             return lines
         return [line for line in lines if tree.chain(page.key(line), page.value(line)) is None]
 
+    def is_settled(self, dbid: int, page: PageImage) -> bool:
+        """Whether no node of a leaf has versions."""
+        tree = self.store.known_tree(dbid, page.objid)
+        if tree is None or not tree.chains:
+            return True
+        return all(tree.chain(page.key(line), page.value(line)) is None for line in range(page.line_count))
+
     def _images_on(self, dbid: int, page: PageImage) -> Iterable[Version]:
         """The open replaces and flag-deletes of the nodes on a page."""
         tree = self.store.known_tree(dbid, page.objid)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from esent.constants import codes, grbits
 from esent.engine.database import AttachedDatabase, full_path
+from esent.engine.defragment import Defragmentation
 from esent.engine.session import Session, session_call
 from esent.errors import JetWarning, jet_error
 from esent.jet.handles import JET_CALLBACK, JET_DBID, JET_ERR, JET_GRBIT, JET_PFNSTATUS, JET_SESID
@@ -26,7 +27,6 @@ _START, _STOP, _ONE_TREE = (
 _DEFRAGMENT_OPTIONS = (
     _START | _STOP | _ONE_TREE | grbits.JET_bitDefragmentAvailSpaceTreesOnly | grbits.JET_bitDefragmentNoPartialMerges
 )
-_running: weakref.WeakSet[AttachedDatabase] = weakref.WeakSet()
 
 
 class CompactionStatus:
@@ -119,41 +119,50 @@ def _compact(session: Session, source: Path, destination: Path, status: Compacti
 
 
 def _defragment(
-    session: Session, database: AttachedDatabase, passes: object, seconds: object, grbit: object
+    session: Session,
+    database: AttachedDatabase,
+    table: object,
+    passes: object,
+    seconds: object,
+    grbit: object,
+    done: Callable[[], None] | None = None,
 ) -> tuple[int, int]:
-    """Start or stop tidying up: deleted records are removed, pages they empty given back."""
+    """Start or stop a run over all trees of a database or a table; `done` is called when one that was started is over."""
     if not isinstance(grbit, int) or grbit & ~_DEFRAGMENT_OPTIONS:
         raise jet_error(codes.JET_errInvalidGrbit, f"defragmenting with grbit {grbit!r}")
-    if grbit & _ONE_TREE:
-        _tidy(session, database)
-        return 0, 0
+    one_tree = bool(grbit & _ONE_TREE)
     wanted = grbit & (_START | _STOP)
-    if wanted not in (_START, _STOP):
+    if not one_tree and wanted not in (_START, _STOP):
         raise jet_error(codes.JET_errInvalidGrbit, f"defragmenting with grbit {grbit:#x}: neither start nor stop")
-    if wanted == _STOP:
-        if database not in _running:
+    defragmenter = session.instance.defragmenter
+    if wanted == _STOP and not one_tree:
+        if not defragmenter.is_running(database):
             warnings.warn(JetWarning(codes.JET_wrnDefragNotRunning), stacklevel=3)
-        _running.discard(database)
+        defragmenter.stop(database)
         return 0, 0
     if database.read_only:
         raise jet_error(codes.JET_errDatabaseFileReadOnly, "defragmenting a database that may only be read", file=database.path)
     session.require_writable()
-    if database in _running:
+    if not one_tree and defragmenter.is_running(database):
         warnings.warn(JetWarning(codes.JET_wrnDefragAlreadyRunning), stacklevel=3)
-    else:
-        _running.add(database)
-        _tidy(session, database)
-    return _number(passes), _number(seconds)
+        return _number(passes), _number(seconds)
+    with session.instance.lock:
+        session.instance.cleanup.finish()
+    run = Defragmentation(
+        database,
+        table=table if isinstance(table, str) else None,
+        passes=_number(passes),
+        seconds=_number(seconds),
+        leaves=not grbit & grbits.JET_bitDefragmentAvailSpaceTreesOnly,
+        partial=not grbit & grbits.JET_bitDefragmentNoPartialMerges,
+        done=done,
+    )
+    defragmenter.start(run, batch=not one_tree)
+    return (0, 0) if one_tree else (_number(passes), _number(seconds))
 
 
 def _number(value: object) -> int:
     return int(value) if isinstance(value, int) else 0
-
-
-def _tidy(session: Session, database: AttachedDatabase) -> None:
-    if not database.read_only:
-        with session.instance.lock:
-            session.instance.transactions.clean()
 
 
 def JetDefragment(
@@ -166,11 +175,13 @@ def JetDefragment(
 ) -> tuple[int, int]:
     """Start or stop online defragmentation: passes and seconds as they are taken.
 
+    It goes on in the background: deleted nodes are removed, sparse leaves put together, pages given back.
     JET_wrnDefragAlreadyRunning, JET_wrnDefragNotRunning are issued as warnings.
     """
     with session_call(sesid) as session:
         session.check_owner()
-        return _defragment(session, session.instance.databases.get(session, dbid), pcPasses, pcSeconds, grbit)
+        database = session.instance.databases.get(session, dbid)
+        return _defragment(session, database, szTableName, pcPasses, pcSeconds, grbit)
 
 
 def JetDefragment2(
@@ -182,13 +193,16 @@ def JetDefragment2(
     callback: JET_CALLBACK | None = None,
     grbit: JET_GRBIT = 0,
 ) -> tuple[int, int]:
-    """JetDefragment with a callback, which is called with JET_cbtypOnlineDefragCompleted when a start is done."""
+    """JetDefragment with a callback: JET_cbtypOnlineDefragCompleted comes, from another thread, when a run is over."""
     with session_call(sesid) as session:
         session.check_owner()
-        done = _defragment(session, session.instance.databases.get(session, dbid), pcPasses, pcSeconds, grbit)
-    if callback is not None and grbit & _START:
-        callback(sesid, dbid, grbits.JET_tableidNil, grbits.JET_cbtypOnlineDefragCompleted, None, None, None)
-    return done
+        database = session.instance.databases.get(session, dbid)
+        done = None if callback is None else partial(_completed, callback, sesid, dbid, None)
+        return _defragment(session, database, szTableName, pcPasses, pcSeconds, grbit, done)
+
+
+def _completed(callback: Callable[..., object], sesid: JET_SESID, dbid: JET_DBID, context: object) -> None:
+    callback(sesid, dbid, grbits.JET_tableidNil, grbits.JET_cbtypOnlineDefragCompleted, None, None, context)
 
 
 def JetDefragment3(
@@ -208,11 +222,8 @@ def JetDefragment3(
         database = session.instance.databases.find(path)
         if database is None:
             raise jet_error(codes.JET_errDatabaseNotFound, "defragmenting a database that is not attached", file=path)
-        done = _defragment(session, database, pcPasses, pcSeconds, grbit)
-    if callback is not None and grbit & _START:
-        event = grbits.JET_cbtypOnlineDefragCompleted
-        callback(sesid, grbits.JET_dbidNil, grbits.JET_tableidNil, event, None, None, pvContext)
-    return done
+        done = None if callback is None else partial(_completed, callback, sesid, grbits.JET_dbidNil, pvContext)
+        return _defragment(session, database, szTableName, pcPasses, pcSeconds, grbit, done)
 
 
 __all__ = ["JetCompact", "JetDefragment", "JetDefragment2", "JetDefragment3"]

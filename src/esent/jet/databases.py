@@ -176,11 +176,15 @@ def JetSetDatabaseSize(sesid: JET_SESID, szDatabaseName: str, cpg: int) -> int:
 def JetGrowDatabase(sesid: JET_SESID, dbid: JET_DBID, cpg: int) -> int:
     """Make an open database at least `cpg` pages long; the pages of its file then."""
     with session_call(sesid) as session:
-        return resize_database(session, dbid, cpg)
+        return resize_database(session, dbid, cpg, grbits.JET_bitResizeDatabaseOnlyGrow)
 
 
 def JetResizeDatabase(sesid: JET_SESID, dbid: JET_DBID, cpg: int, grbit: JET_GRBIT = 0) -> int:
-    """The same; a database that is longer already stays as it is. The pages of its file then."""
+    """Make an open database `cpg` pages long; the pages of its file then.
+
+    It becomes shorter as far as the pages at its end are free (else JET_wrnShrinkNotPossible is issued as a warning), and not
+    while a backup is on (JET_errBackupInProgress).
+    """
     with session_call(sesid) as session:
         return resize_database(session, dbid, cpg, grbit)
 

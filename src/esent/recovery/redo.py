@@ -419,11 +419,8 @@ class Redo:
             return
         if isinstance(record, ShrinkDB3) and 0 <= record.dbtime < DBTIME_LIMIT:
             db.dbtime = max(db.dbtime, record.dbtime)
-        count = db.file.page_count
-        if record.pgno_last >= count:
-            return
-        db.forget(record.pgno_last + 1, record.pgno_last + record.cpg_shrunk)
-        if not db.future:
+        db.forget(record.pgno_last + 1, max(record.pgno_last + record.cpg_shrunk, db.file.page_count))
+        if not db.future and record.pgno_last < db.file.page_count:
             db.file.resize(record.pgno_last)
             db.header.shrink_count = db.header.shrink_count + 1 & 0xFFFFFFFF
             db.header.logtime_last_shrink = LogTime.now()

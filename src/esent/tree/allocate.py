@@ -197,7 +197,7 @@ class SpaceTree(WritableTree):
             self.delete(writer, key)
 
 
-class _Space:
+class Space:
     """The space of one tree."""
 
     def __init__(self, store: NodeStore, writer: Writer, name: TreeName) -> None:
@@ -215,10 +215,10 @@ class _Space:
     def available(self) -> SpaceTree:
         return SpaceTree(self.store, self.name, self.header.word + 1)
 
-    def parent(self) -> _Space:
+    def parent(self) -> Space:
         page = self.store.get(self.header.parent)
         name = TreeName(page.objid, page.pgno, not page.flags & PAGE_NON_UNIQUE)
-        return _Space(self.store, self.writer, name)
+        return Space(self.store, self.writer, name)
 
     @property
     def is_database(self) -> bool:
@@ -435,14 +435,14 @@ def take_page(store: NodeStore, writer: Writer, name: TreeName, near: int) -> in
     """A free page of a tree. JET_errOutOfDatabaseSpace, JET_errDiskFull."""
     store.begin(writer)
     with store.steady():
-        return _Space(store, writer, name).take_page(near)
+        return Space(store, writer, name).take_page(near)
 
 
 def give_back(store: NodeStore, writer: Writer, name: TreeName, first: int, count: int) -> None:
     """Pages that a tree used are free again. JET_errSPOwnExtCorrupted, JET_errSPAvailExtCorrupted."""
     store.begin(writer)
     with store.steady():
-        _Space(store, writer, name).give_back(first, count)
+        Space(store, writer, name).give_back(first, count)
 
 
 def create_tree(
@@ -464,7 +464,7 @@ def create_tree(
     with store.steady():
         multiple = multiple or pages > BITMAP_PAGES + 1
         least = max(pages, 3) if multiple else max(pages, 1)
-        extent = _Space(store, writer, parent).take_extent(least, least)
+        extent = Space(store, writer, parent).take_extent(least, least)
         name = TreeName(objid or store.new_objid(), extent.first, unique)
         store.create_tree(
             writer, NewTree(extent.first, name.objid, parent.fdp, extent.pages, unique, class_flags, multiple=multiple)
@@ -476,7 +476,7 @@ def free_tree(store: NodeStore, writer: Writer, name: TreeName) -> None:
     """All a tree owns, the trees below it included, goes to its parent. Nobody may use it any more."""
     store.begin(writer)
     with store.steady():
-        space = _Space(store, writer, name)
+        space = Space(store, writer, name)
         if space.header.multiple:
             extents = space.owned().extents()
         else:
@@ -494,7 +494,7 @@ def settle_space(store: NodeStore, writer: Writer, name: TreeName) -> None:
     """
     store.begin(writer)
     with store.steady():
-        space = _Space(store, writer, name)
+        space = Space(store, writer, name)
         if not space.header.multiple:
             return
         owned = space.owned()
@@ -518,7 +518,7 @@ def grow_database(store: NodeStore, writer: Writer, pages: int) -> None:
     store.begin(writer)
     with store.steady():
         page = store.get(DATABASE_ROOT)
-        _Space(store, writer, TreeName(page.objid, DATABASE_ROOT, unique=True)).grow(pages, pages)
+        Space(store, writer, TreeName(page.objid, DATABASE_ROOT, unique=True)).grow(pages, pages)
 
 
 def owned_pages(store: NodeStore) -> int:

@@ -16,7 +16,7 @@ from esent.pages.primitives import Lgpos
 
 SPLIT_VERTICAL, SPLIT_RIGHT, SPLIT_APPEND = 0, 1, 2
 OPER_NONE, OPER_INSERT, OPER_REPLACE, OPER_FLAG_INSERT_AND_REPLACE = 0, 1, 2, 3
-MERGE_EMPTY_PAGE, MERGE_FULL_LEFT = 1, 5
+MERGE_EMPTY_PAGE, MERGE_FULL_RIGHT, MERGE_PARTIAL_RIGHT, MERGE_FULL_LEFT = 1, 2, 3, 5
 MERGE_KEY_CHANGE, MERGE_DELETE_NODE, MERGE_PAGE_BECOMES_EMPTY = 1, 2, 4
 
 
@@ -99,7 +99,10 @@ class SplitLevel:
 
 @dataclass(slots=True)
 class MergeLevel:
-    """What a merge does to one level: `flags` as of Merge2; `line` is that of the child's pointer."""
+    """What a merge does to one level: `flags` as of Merge2; `line` is that of the child's pointer.
+
+    Of a leaf whose nodes go to the right: those from `at` on, and the key that bounds what stays, if anything does.
+    """
 
     page: CachedPage
     line: int
@@ -108,6 +111,8 @@ class MergeLevel:
     left: CachedPage | None = None
     right: CachedPage | None = None
     parent: CachedPage | None = None
+    at: int = 0
+    separator: bytes = b""
 
 
 @dataclass(slots=True)
@@ -181,6 +186,10 @@ class NodeStore(Protocol):
 
     def dead_lines(self, page: CachedPage) -> list[int]:
         """The lines of a leaf whose nodes are flagged deleted and that no transaction needs."""
+        ...
+
+    def is_settled(self, page: CachedPage) -> bool:
+        """Whether no transaction needs any node of a leaf as it was, or may still take back what it did there."""
         ...
 
     def new_objid(self) -> int: ...
