@@ -1,5 +1,3 @@
-# cython: annotation_typing=False
-# What a caller gives may be of any type; compiled code would answer a wrong one with TypeError.
 """Moving a cursor: JetMove, JetSeek, index ranges, bookmarks, the choice of the index, positions as fractions.
 
 Rules: `reference/records-and-indexes.md` 6.6-6.9. What a refused move leaves behind is as recorded of the engine: beyond the
@@ -425,7 +423,7 @@ def index_id(index: Index | None, objid: int, root: int) -> bytes:
 
 
 def set_current_index(
-    cursor: Cursor, name: str | None, *, identity: bytes | None = None, grbit: object = 0, number: object = 1
+    cursor: Cursor, name: object, *, identity: bytes | None = None, grbit: object = 0, number: object = 1
 ) -> None:
     """JetSetCurrentIndex...: by name (None or empty: the primary one) or by identity, and to the first entry or to that of the
     current record."""
