@@ -17,7 +17,7 @@ from esent.constants import codes, grbits
 from esent.engine import navigation, set_column, short_call, update
 from esent.engine.cursor import Cursor, cursor_call
 from esent.engine.index_entries import column_values
-from esent.engine.row_plan import row_plan
+from esent.engine.row_plan import insert_plan, row_plan
 from esent.errors import JetError, jet_error
 from esent.records import access
 from esent.records.columns import Column
@@ -412,6 +412,10 @@ class Table:
                 navigation.set_current_index(cursor, None)
                 navigation.goto_bookmark(cursor, key.bookmark)
                 return True
+            plan = row_plan(cursor, to_bytes)
+            found = None if plan is None else plan.find(cursor, as_key(key))
+            if found is not None:
+                return found
             navigation.set_current_index(cursor, None)
             primary = cursor.view.primary
             if primary is None:
@@ -444,7 +448,7 @@ class Table:
         row = {**(values or {}), **columns}
         use = self._change()
         with use as (cursor, layout):
-            plan = row_plan(cursor, to_bytes)
+            plan = insert_plan(cursor, to_bytes)
             if plan is None:
                 return self._insert(cursor, layout, row)
             session = cursor.session
@@ -482,7 +486,7 @@ class Table:
     def _insert_run(self, cursor: Cursor, layout: Layout, rows: Sequence[Mapping[str, Any]]) -> None:
         place = 0
         while place < len(rows):
-            plan = row_plan(cursor, to_bytes)
+            plan = insert_plan(cursor, to_bytes)
             if plan is not None:
                 with cursor.session.instance.lock:
                     place = plan.insert_run(cursor, rows, place, len(rows))
@@ -512,20 +516,28 @@ class Table:
 
         JET_errRecordNotFound, JET_errWriteConflict where another transaction has changed the row, JET_errRecordPrimaryChanged.
         """
-        with self._change() as (cursor, layout):
-            with cursor.session.instance.lock:
+        row = {**(values or {}), **columns}
+        use = self._change()
+        with use as (cursor, layout):
+            session = cursor.session
+            with session.instance.lock if use.own_transaction else session.implicit_transaction():
                 self._require(cursor, layout, key)
                 update.prepare(cursor, grbits.JET_prepReplace)
-                for name, value in {**(values or {}), **columns}.items():
+                plan = row_plan(cursor, to_bytes)
+                for name in row if plan is None else plan.change(cursor, row):
                     column = layout.column(name)
-                    _set(cursor, column, value, present=_instances(cursor, column))
-            update.make(cursor)
+                    _set(cursor, column, row[name], present=_instances(cursor, column))
+                update.make_at_once(cursor)
 
     def delete(self, key: Any) -> None:
         """Delete the row with a primary key, or a row that was read. JET_errRecordNotFound, JET_errWriteConflict."""
-        with self._change() as (cursor, layout):
-            self._require(cursor, layout, key)
-            update.delete(cursor)
+        use = self._change()
+        with use as (cursor, layout):
+            session = cursor.session
+            with session.instance.lock if use.own_transaction else session.implicit_transaction():
+                self._require(cursor, layout, key)
+                cursor.require_updatable()
+                update.delete_at_once(cursor)
 
     def add(self, key: Any, column: str, amount: int) -> int:
         """Add to an escrow column; its value before. Sessions that add at the same time do not conflict."""

@@ -47,6 +47,7 @@ _LAST_ROW = 0xFFFFFFFF
 NUMBERS_AT_ONCE = 16
 _BEFORE_INSERT, _AFTER_INSERT = grbits.JET_cbtypBeforeInsert, grbits.JET_cbtypAfterInsert
 _BEFORE_REPLACE, _AFTER_REPLACE = grbits.JET_cbtypBeforeReplace, grbits.JET_cbtypAfterReplace
+_BEFORE_DELETE, _AFTER_DELETE = grbits.JET_cbtypBeforeDelete, grbits.JET_cbtypAfterDelete
 _SPACE_HEADER_SIZE = 16
 _NUMBER_SIZE = 8
 _ROOT_HAS_SPACE = 1
@@ -336,18 +337,31 @@ def make(cursor: Cursor, grbit: object = 0) -> bytes:
     if update is None or update.read_only:
         raise jet_error(codes.JET_errUpdateNotPrepared, f"no update of table {cursor.table.name} is prepared")
     with cursor.session.implicit_transaction():
-        mode = update.mode
-        replaces = mode in _REPLACING
-        try:
-            notify(cursor, _BEFORE_REPLACE if replaces else _BEFORE_INSERT)
-            bookmark = _replace(cursor, update, options) if replaces else _insert(cursor, update, options)
-            notify(cursor, _AFTER_REPLACE if replaces else _AFTER_INSERT)
-        except BaseException:
-            update.mode = mode  # the lock that was taken is given back
-            update.failed = True
-            raise
+        bookmark = _make(cursor, update, options)
     cursor.update = None
     return cursor.shown_bookmark(bookmark)
+
+
+def make_at_once(cursor: Cursor) -> None:
+    """`make` in a transaction level that is undone if it fails, with the lock of the instance held."""
+    update = cursor.update
+    assert update is not None
+    _make(cursor, update, 0)
+    cursor.update = None
+
+
+def _make(cursor: Cursor, update: Update, options: int) -> bytes:
+    mode = update.mode
+    replaces = mode in _REPLACING
+    try:
+        notify(cursor, _BEFORE_REPLACE if replaces else _BEFORE_INSERT)
+        bookmark = _replace(cursor, update, options) if replaces else _insert(cursor, update, options)
+        notify(cursor, _AFTER_REPLACE if replaces else _AFTER_INSERT)
+    except BaseException:
+        update.mode = mode  # the lock that was taken is given back
+        update.failed = True
+        raise
+    return bookmark
 
 
 def _insert(cursor: Cursor, update: Update, options: int) -> bytes:
@@ -484,11 +498,16 @@ def delete(cursor: Cursor) -> None:
         elif not cursor.update.failed:
             raise jet_error(codes.JET_errAlreadyPrepared, "deleting a record while it is being moved")
     with cursor.session.implicit_transaction():
-        # A move that failed has its copy of the record still, and with it the references to the long values.
-        bookmark = cursor.bookmark
-        notify(cursor, grbits.JET_cbtypBeforeDelete)
-        _remove(cursor, bookmark, dereference=cursor.update is None)
-        notify(cursor, grbits.JET_cbtypAfterDelete)
+        delete_at_once(cursor)
+
+
+def delete_at_once(cursor: Cursor) -> None:
+    """Delete the current record in a transaction level that is undone if that fails, with the lock of the instance held."""
+    # A move that failed has its copy of the record still, and with it the references to the long values.
+    bookmark = cursor.bookmark
+    notify(cursor, _BEFORE_DELETE)
+    _remove(cursor, bookmark, dereference=cursor.update is None)
+    notify(cursor, _AFTER_DELETE)
 
 
 def _remove(cursor: Cursor, bookmark: bytes, *, dereference: bool) -> None:

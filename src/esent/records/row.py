@@ -93,6 +93,7 @@ class _Slot:
     """One column of the rows."""
 
     column: Column = cython.declare(object)
+    columnid: int = cython.declare(object)
     number: int = cython.declare(cython.Py_ssize_t)  # UNPACKED for a column that is left to the long way
     kind: int = cython.declare(cython.int)
     exact: int = cython.declare(cython.Py_ssize_t)  # bytes of every value, 0 where they differ
@@ -101,6 +102,7 @@ class _Slot:
 
     def __init__(self, column: Column, number: int, exact: int, most: int) -> None:
         self.column = column
+        self.columnid = column.columnid
         self.number = number
         self.kind = _kind(column)
         self.exact = exact
@@ -152,6 +154,7 @@ class RowPacker:
     cells: list[bytes | None] = cython.declare(list, visibility="readonly")
     slots: dict[int, int] = cython.declare(dict, visibility="readonly")  # by columnid
     _by_name: dict[str, _Slot] = cython.declare(dict)
+    _by_id: dict[int, _Slot] = cython.declare(dict)
     _folded: dict[str, _Slot] = cython.declare(dict)  # by the name in capitals
     _convert: Any = cython.declare(object)
     _blank: list[bytes | None] = cython.declare(list)
@@ -193,6 +196,7 @@ class RowPacker:
         self._shapes = {}
         self.slots = {}
         self._by_name = {}
+        self._by_id = {}
         self._folded = {}
         self._before = []
         self._absent = []
@@ -250,6 +254,7 @@ class RowPacker:
         plain = not column.flags & _PECULIAR and (not inherent or not column.is_variable) and column.coltyp != Coltyp.SLV
         slot = _Slot(column, number if plain else UNPACKED, exact, most)
         self._by_name[column.name] = slot
+        self._by_id[column.columnid] = slot
         self._folded[column.name.upper()] = slot
         return 0
 
@@ -278,6 +283,19 @@ class RowPacker:
             cells[self.slots[column]] = value
         self.cells = cells
         return self._record(cells)
+
+    def stored(self, columnid: int, value: object) -> bytes | None:
+        """What a column stores for a value that is not NULL; None where the long way has to find it out."""
+        slot: _Slot | None = self._by_id.get(columnid)
+        return None if slot is None else _stored(slot, value, self._convert)
+
+    def stored_by_name(self, name: str, value: object) -> tuple[int, bytes] | None:
+        """The columnid and what it stores, as `stored`, of a column without peculiarities."""
+        slot: _Slot | None = self._by_name.get(name)
+        if slot is None or slot.number < 0 or value is None:
+            return None
+        data = _stored(slot, value, self._convert)
+        return None if data is None else (slot.columnid, data)
 
     @cython.cfunc
     def _record(self, cells: list[bytes | None]) -> bytes | None:
