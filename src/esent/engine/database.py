@@ -64,6 +64,10 @@ def full_path(name: object) -> Path:
         name = name.replace("\\", "/")
     if not name.strip() or "\0" in name:
         raise jet_error(codes.JET_errDatabaseInvalidPath, f"{name!r} is not the path of a database")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as problem:
+        raise jet_error(codes.JET_errDatabaseInvalidPath, f"no file can be named {name!r}") from problem
     return Path(os.path.abspath(name))  # noqa: PTH100 - without following links: the name is logged as it was given
 
 

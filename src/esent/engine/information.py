@@ -53,8 +53,9 @@ def file_size(database: AttachedDatabase) -> int:
 def database_info(session: Session, number: object, level: object) -> DatabaseAnswer:
     """JetGetDatabaseInfo: by level a number, a text, or (JET_DbInfoMisc) the live header."""
     database = session.instance.databases.get(session, number)
+    if not isinstance(level, int):
+        raise jet_error(codes.JET_errInvalidParameter, f"information level {level!r} about a database")
     if level in _FIXED_NUMBERS:
-        assert isinstance(level, int)
         return _FIXED_NUMBERS[level]
     if level == grbits.JET_DbInfoFilename:
         return str(database.path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypeVar
 
 from esent.constants import codes
 from esent.engine.database import full_path
 from esent.errors import jet_error
+from esent.jet.cursors import array
 from esent.jet.structures_database import JET_BKINFO, JET_DBINFOMISC, JET_LOGINFOMISC2
 from esent.jet.structures_instance import JET_LGPOS, JET_LOGTIME, JET_SIGNATURE
 from esent.log.header import LogHeader
@@ -24,9 +24,9 @@ def path_of(name: object) -> str:
 
 def structures(value: object, kind: type[Structure]) -> list[Structure]:
     """An array of structures as a list; JET_errInvalidParameter for anything else."""
-    if not isinstance(value, Sequence) or not all(isinstance(item, kind) for item in value):
-        raise jet_error(codes.JET_errInvalidParameter, f"{value!r} is no list of {kind.__name__}")
-    return list(value)
+    if value is None:
+        raise jet_error(codes.JET_errInvalidParameter, f"a list of {kind.__name__} is needed")
+    return list(array(value, kind, f"a list of {kind.__name__}"))
 
 
 def to_lgpos(position: Lgpos) -> JET_LGPOS:
@@ -37,6 +37,8 @@ def position_of(lgpos: JET_LGPOS | None) -> Lgpos | None:
     """A stop position; None, and the largest position there is, mean none."""
     if lgpos is None:
         return None
+    if not isinstance(lgpos, JET_LGPOS):
+        raise jet_error(codes.JET_errInvalidParameter, f"{lgpos!r} is not a log position")
     values = (lgpos.lGeneration, lgpos.isec, lgpos.ib)
     if not all(isinstance(value, int) for value in values):
         raise jet_error(codes.JET_errInvalidParameter, f"{lgpos!r} is not a log position")
@@ -51,7 +53,11 @@ def to_logtime(moment: LogTime) -> JET_LOGTIME:
 
 def time_of(logtime: JET_LOGTIME | None) -> LogTime | None:
     """A stop time; None where unset."""
-    if logtime is None or not logtime.bMonth:
+    if logtime is None:
+        return None
+    if not isinstance(logtime, JET_LOGTIME):
+        raise jet_error(codes.JET_errInvalidParameter, f"{logtime!r} is not a time")
+    if not logtime.bMonth:
         return None
     fields = (
         logtime.bSeconds,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from esent.constants import codes
 from esent.engine.cursor import Call, cursor_call
 from esent.errors import jet_error
@@ -17,6 +20,21 @@ def buffer(value: object, what: str) -> bytes | None:
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
     raise jet_error(codes.JET_errInvalidParameter, f"{what} is given as {type(value).__name__}, not as bytes")
+
+
+_Element = TypeVar("_Element")
+
+
+def array(value: object, kind: type[_Element] | tuple[type[_Element], ...], what: str) -> Sequence[_Element]:
+    """An array of structures or names; None is an empty one. JET_errInvalidParameter for what is none of them."""
+    if value is None:
+        return ()
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray | memoryview):
+        raise jet_error(codes.JET_errInvalidParameter, f"{what} is given as {type(value).__name__}, not as a list")
+    for each in value:
+        if not isinstance(each, kind):
+            raise jet_error(codes.JET_errInvalidParameter, f"{each!r} is no element of {what}")
+    return value
 
 
 def JetCloseTable(sesid: JET_SESID, tableid: JET_TABLEID) -> JET_ERR:

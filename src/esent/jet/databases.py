@@ -62,11 +62,17 @@ def JetAttachDatabase3(
     return JetAttachDatabase2(sesid, szFilename, _size_limit(rgsetdbparam), grbit)
 
 
+_DATABASE_PARAMETERS = range(grbits.JET_dbparamDbSizeMaxPages, grbits.JET_dbparamMaxValueInvalid)
+
+
 def _size_limit(parameters: list[JET_SETDBPARAM] | None) -> int:
     """The limit to the size among database parameters; 0 for none."""
     limit = 0
     for item in structures(parameters or [], JET_SETDBPARAM):
-        if not grbits.JET_dbparamDbSizeMaxPages <= item.dbparamid < grbits.JET_dbparamMaxValueInvalid:
+        if (
+            not isinstance(item.dbparamid, int)
+            or not grbits.JET_dbparamDbSizeMaxPages <= item.dbparamid < grbits.JET_dbparamMaxValueInvalid
+        ):
             raise jet_error(codes.JET_errInvalidDbparamId, f"there is no database parameter {item.dbparamid!r}")
         if not isinstance(item.pvParam, int):
             raise jet_error(codes.JET_errInvalidParameter, f"{item.pvParam!r} is no value of a database parameter")

@@ -12,6 +12,7 @@ from esent.engine.session import session_call
 from esent.engine.startup import InitRequest
 from esent.errors import JetWarning, jet_error
 from esent.jet.convert import path_of, position_of, structures, time_of, to_logtime, to_signature
+from esent.jet.cursors import array
 from esent.jet.handles import JET_ERR, JET_GRBIT, JET_INSTANCE, JET_SESID
 from esent.jet.structures_instance import (
     JET_CHECKPOINTINFO,
@@ -19,6 +20,8 @@ from esent.jet.structures_instance import (
     JET_RECOVERYCONTROL,
     JET_RSTINFO,
     JET_RSTINFO2,
+    JET_RSTMAP,
+    JET_RSTMAP2,
     JET_SETSYSPARAM,
     JET_SIGNATURE,
     JET_SNPROG,
@@ -90,6 +93,7 @@ def _describe(
     request: InitRequest, info: JET_RSTINFO | JET_RSTINFO2, status: Callable[[int, int, object], int | None] | None
 ) -> None:
     """Put what a JET_RSTINFO says into the request."""
+    array(info.rgrstmap, (JET_RSTMAP, JET_RSTMAP2), "rgrstmap")
     if info.rgrstmap:
         request.restore_map = [
             MapEntry(

@@ -7,8 +7,9 @@ from __future__ import annotations
 from esent.constants import codes, grbits
 from esent.engine import navigation, short_call
 from esent.engine.cursor import Call, cursor_call
+from esent.engine.navigation import grbit_of
 from esent.errors import jet_error
-from esent.jet.cursors import buffer
+from esent.jet.cursors import array, buffer
 from esent.jet.handles import JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID, Buffer
 from esent.jet.structures_records import JET_INDEXID, JET_RECPOS, JET_RECPOS2
 
@@ -176,13 +177,14 @@ def JetSetCurrentIndex4(
 def JetPrereadKeys(sesid: JET_SESID, tableid: JET_TABLEID, rgpvKeys: list[Buffer], grbit: JET_GRBIT = 0) -> int:
     """A hint that records with these keys, in order, will be read; the number of keys taken note of."""
     with cursor_call(sesid, tableid):
-        keys = [buffer(key, "a key") or b"" for key in rgpvKeys]
+        keys = [buffer(key, "a key") or b"" for key in array(rgpvKeys, object, "rgpvKeys")]
         if not keys:
             raise jet_error(codes.JET_errInvalidParameter, "no keys to preread")
         both = grbits.JET_bitPrereadForward | grbits.JET_bitPrereadBackward
-        direction = grbit & both
-        if grbit & ~_PREREAD or direction not in (grbits.JET_bitPrereadForward, grbits.JET_bitPrereadBackward):
-            raise jet_error(codes.JET_errInvalidGrbit, f"prereading with grbit {grbit:#x}")
+        options = grbit_of(grbit)
+        direction = options & both
+        if options & ~_PREREAD or direction not in (grbits.JET_bitPrereadForward, grbits.JET_bitPrereadBackward):
+            raise jet_error(codes.JET_errInvalidGrbit, f"prereading with grbit {options:#x}")
         if keys != sorted(keys, reverse=direction == grbits.JET_bitPrereadBackward):
             raise jet_error(codes.JET_errInvalidParameter, "the keys to preread are not in order")
         return len(keys)

@@ -11,7 +11,7 @@ from esent.engine.retrieve import RecordReader
 from esent.engine.schema import schema_of
 from esent.engine.session import session_call
 from esent.errors import jet_error
-from esent.jet.cursors import buffer
+from esent.jet.cursors import array, buffer
 from esent.jet.handles import JET_COLUMNID, JET_DBID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID, Buffer
 from esent.jet.structures_records import (
     JET_INDEX_COLUMN,
@@ -42,12 +42,11 @@ def JetIntersectIndexes(sesid: JET_SESID, rgindexrange: list[JET_INDEXRANGE], gr
         session.check_owner()
         if grbit_of(grbit):
             raise jet_error(codes.JET_errInvalidGrbit, f"an intersection with grbit {grbit!r}")
-        for each in rgindexrange:
-            if not isinstance(each, JET_INDEXRANGE):
-                raise jet_error(codes.JET_errInvalidParameter, f"{each!r} is not a JET_INDEXRANGE")
+        ranges = array(rgindexrange, JET_INDEXRANGE, "rgindexrange")
+        for each in ranges:
             if each.grbit != grbits.JET_bitRecordInIndex:
                 raise jet_error(codes.JET_errInvalidGrbit, f"an intersection with a range of grbit {each.grbit!r}")
-        cursors = [resolve_cursor(session, each.tableid) for each in rgindexrange]
+        cursors = [resolve_cursor(session, each.tableid) for each in ranges]
         with session.instance.lock:
             bookmarks = filters.intersection(cursors)
         cursor, columns = list_table(session, [("bookmark", Coltyp.BINARY)], [{"bookmark": each} for each in bookmarks])
@@ -62,9 +61,7 @@ def JetSetCursorFilter(
         if grbit_of(grbit):
             raise jet_error(codes.JET_errInvalidGrbit, f"a filter with grbit {grbit!r}")
         conditions = []
-        for each in rgFilters or []:
-            if not isinstance(each, JET_INDEX_COLUMN):
-                raise jet_error(codes.JET_errInvalidParameter, f"{each!r} is not a JET_INDEX_COLUMN")
+        for each in array(rgFilters, JET_INDEX_COLUMN, "rgFilters"):
             value = buffer(each.pv, "the value of a condition")
             conditions.append(filters.condition(cursor, each.columnid, each.relop, value, grbit_of(each.grbit)))
         cursor.filter = filters.RecordFilter(conditions) if conditions else None
@@ -188,10 +185,11 @@ def JetPrereadTables(sesid: JET_SESID, dbid: JET_DBID, rgwszTables: list[str], g
         if grbit_of(grbit):
             raise jet_error(codes.JET_errInvalidGrbit, f"prereading tables with grbit {grbit!r}")
         database = session.instance.databases.get(session, dbid)
-        if not rgwszTables:
+        names = array(rgwszTables, str, "rgwszTables")
+        if not names:
             raise jet_error(codes.JET_errInvalidParameter, "no tables to preread")
         with session.instance.lock:
-            for name in rgwszTables:
+            for name in names:
                 schema_of(database).find(session, name)
     return 0
 
@@ -209,9 +207,10 @@ def JetPrereadColumnsByReference(
         if grbit_of(grbit) & ~(_PREREAD_OPTIONS | sum(_DIRECTIONS)):
             raise jet_error(codes.JET_errInvalidGrbit, f"prereading values with grbit {grbit!r}")
         _require_pages(cPageCacheMin, cPageCacheMax)
-        for each in rgpvReferences:
+        references = array(rgpvReferences, object, "rgpvReferences")
+        for each in references:
             column_references.require_reference(cursor, buffer(each, "a reference") or b"")
-    return len(rgpvReferences)
+    return len(references)
 
 
 __all__ = [

@@ -10,12 +10,14 @@ except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
 import warnings
+from collections.abc import Sequence
 
 from esent.constants import codes
 from esent.engine import navigation, record_size, retrieve, short_call, update
 from esent.engine.cursor import Call, Cursor, cursor_call
 from esent.engine.enumerate import enumerate_columns
 from esent.errors import JetWarning, jet_error
+from esent.jet.cursors import array
 from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID
 from esent.jet.structures_records import (
     JET_ENUMCOLUMN,
@@ -82,7 +84,7 @@ def JetRetrieveColumn(
         return _shown(answer)
 
 
-def _plain_ones(cursor: Cursor, elements: list[JET_RETRIEVECOLUMN]) -> int:
+def _plain_ones(cursor: Cursor, elements: Sequence[object]) -> int:
     """Fill in the first elements, as far as they ask for plain values; how many these are."""
     if type(elements) is not list or any(type(element) is not JET_RETRIEVECOLUMN for element in elements):
         return 0
@@ -103,19 +105,17 @@ def _plain_ones(cursor: Cursor, elements: list[JET_RETRIEVECOLUMN]) -> int:
 def JetRetrieveColumns(sesid: JET_SESID, tableid: JET_TABLEID, pretrievecolumn: list[JET_RETRIEVECOLUMN]) -> JET_ERR:
     """Several values; every element gets its data, `err`, and which value of which column it is."""
     done = 0
+    elements = pretrievecolumn if type(pretrievecolumn) is list else array(pretrievecolumn, object, "pretrievecolumn")
     plain = short_call.begin(sesid, tableid)
     if plain is not None:
         try:
-            done = _plain_ones(plain, pretrievecolumn)
+            done = _plain_ones(plain, elements)
         finally:
             short_call.end(plain)
-        if done == len(pretrievecolumn):
+        if done == len(elements):
             return 0
     with cursor_call(sesid, tableid, Call.RETRIEVE) as cursor:
-        for element in pretrievecolumn:
-            if not isinstance(element, JET_RETRIEVECOLUMN):
-                raise jet_error(codes.JET_errInvalidParameter, f"{element!r} is not a JET_RETRIEVECOLUMN")
-        rest = pretrievecolumn[done:]
+        rest = array(elements, JET_RETRIEVECOLUMN, "pretrievecolumn")[done:]
         requests = ((each.columnid, each.grbit, each.itagSequence, each.ibLongValue) for each in rest)
         for element, answer in zip(rest, retrieve.retrieve_several(cursor, requests), strict=True):
             element.pvData = answer.data
@@ -135,7 +135,8 @@ def JetEnumerateColumns(
 ) -> list[JET_ENUMCOLUMN]:
     """All columns the record has, or those asked for, with all their values."""
     with cursor_call(sesid, tableid, Call.RETRIEVE) as cursor:
-        wanted = [(each.columnid, list(each.rgtagSequence)) for each in rgEnumColumnId or []]
+        asked = array(rgEnumColumnId, JET_ENUMCOLUMNID, "rgEnumColumnId")
+        wanted = [(each.columnid, array(each.rgtagSequence, int, "rgtagSequence")) for each in asked]
         found = enumerate_columns(cursor, wanted, cbDataMost, grbit)
     return [
         JET_ENUMCOLUMN(

@@ -44,6 +44,7 @@ _HINT_FIELDS = ("ulInitialDensity", "cbInitial", "grbit", "ulMaintDensity", "ulG
 _FROM_GRBIT, _FROM_INITIAL, _FROM_DENSITY = 2, 1, 0
 _HINT_BITS = 0x3FF
 _LEAST_LONG_VALUE_CHUNK = 100
+_LARGEST_THRESHOLD = 0xFFFFFFFF
 _CALLBACK_NAME_MOST = 255  # bytes of a variable column
 
 
@@ -113,7 +114,10 @@ def _table_wish(structure: TableCreate, page_size: int) -> TableWish:
         if not isinstance(events, int) or events <= 0:
             raise jet_error(codes.JET_errInvalidParameter, f"callback {name} for events {events!r}")
         wish.callback = events, _callback_name(name)
-    wish.separate_threshold = getattr(structure, "cbSeparateLV", 0) or None
+    threshold = getattr(structure, "cbSeparateLV", 0) or None
+    if threshold is not None and (not isinstance(threshold, int) or not 0 < threshold <= _LARGEST_THRESHOLD):
+        raise jet_error(codes.JET_errInvalidParameter, f"long values apart from {threshold!r} bytes on")
+    wish.separate_threshold = threshold
     wish.chunk = _chunk(getattr(structure, "cbLVChunkMax", 0), page_size)
     return wish
 

@@ -467,6 +467,8 @@ def JetGetObjectInfo(
         single = InfoLevel in (grbits.JET_ObjInfo, grbits.JET_ObjInfoNoStats)
         if not single and InfoLevel not in (grbits.JET_ObjInfoList, grbits.JET_ObjInfoListNoStats):
             raise _unknown_level(InfoLevel)
+        if szContainerName is not None and not isinstance(szContainerName, str):
+            raise jet_error(codes.JET_errInvalidParameter, f"{szContainerName!r} as the name of a container")
         known = not szContainerName or szContainerName.upper() == _CONTAINER.upper()
         with session.instance.lock:
             schema = schema_of(database)

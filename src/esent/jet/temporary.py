@@ -11,6 +11,7 @@ from esent.engine.navigation import grbit_of
 from esent.engine.session import Session, session_call
 from esent.engine.temporary import ColumnWish, TableWish, open_temporary
 from esent.errors import jet_error
+from esent.jet.cursors import array
 from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID
 from esent.jet.structures_tables import (
     JET_COLUMNDEF,
@@ -43,9 +44,7 @@ def _open(
 ) -> tuple[JET_TABLEID, list[JET_COLUMNID]]:
     options = grbit_of(grbit)
     session.check_owner()
-    for definition in definitions:
-        if not isinstance(definition, JET_COLUMNDEF):
-            raise jet_error(codes.JET_errInvalidParameter, f"{definition!r} is not a JET_COLUMNDEF")
+    definitions = array(definitions, JET_COLUMNDEF, "the definitions of columns")
     columns = [ColumnWish(each.coltyp, grbit_of(each.grbit), each.cp, each.cbMax) for each in definitions]
     locale, mapping = _collation(unicode)
     cursor, columnids = open_temporary(session, TableWish(columns, options, *sizes, locale, mapping))
@@ -83,7 +82,7 @@ def _open_structure(sesid: JET_SESID, wish: JET_OPENTEMPORARYTABLE | JET_OPENTEM
         if not isinstance(wish, kind):
             raise jet_error(codes.JET_errInvalidParameter, f"{wish!r} is not a {kind.__name__}")
         sizes = (wish.cbKeyMost, wish.cbVarSegMac)
-        wish.tableid, wish.prgcolumnid[:] = _open(session, wish.prgcolumndef, wish.grbit, wish.pidxunicode, sizes)
+        wish.tableid, wish.prgcolumnid = _open(session, wish.prgcolumndef, wish.grbit, wish.pidxunicode, sizes)
     return 0
 
 

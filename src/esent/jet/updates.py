@@ -8,7 +8,7 @@ from esent.constants import codes
 from esent.engine import set_column, short_call, update
 from esent.engine.cursor import Call, cursor_call
 from esent.errors import jet_error
-from esent.jet.cursors import buffer
+from esent.jet.cursors import array, buffer
 from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID, Buffer
 from esent.jet.structures_records import JET_SETCOLUMN, JET_SETINFO
 
@@ -62,16 +62,14 @@ def JetSetColumn(
 def JetSetColumns(sesid: JET_SESID, tableid: JET_TABLEID, psetcolumn: list[JET_SETCOLUMN]) -> JET_ERR:
     """Set several columns; the first that fails ends it, with its error. The elements set before have their `err`."""
     with cursor_call(sesid, tableid, Call.UPDATE) as cursor:
-        for element in psetcolumn:
-            if not isinstance(element, JET_SETCOLUMN):
-                raise jet_error(codes.JET_errInvalidParameter, f"{element!r} is not a JET_SETCOLUMN")
+        elements = array(psetcolumn, JET_SETCOLUMN, "psetcolumn")
         cursor.require_updatable()
         set_column.settable(cursor)
-        values = [_value(element.pvData) for element in psetcolumn]
+        values = [_value(element.pvData) for element in elements]
         for value in values:
             set_column.checked_size(value)
         status = 0
-        for element, value in zip(psetcolumn, values, strict=True):
+        for element, value in zip(elements, values, strict=True):
             status = set_column.set_column(
                 cursor, element.columnid, value, element.grbit, element.itagSequence, element.ibLongValue
             )

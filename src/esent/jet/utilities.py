@@ -271,7 +271,10 @@ def _log_from_memory(request: JET_DBUTIL) -> Iterator[str]:
         raise jet_error(codes.JET_errInvalidParameter, "pvBuffer is needed")
     if request.cbBuffer and request.cbBuffer != len(data):
         raise jet_error(codes.JET_errInvalidParameter, f"{request.cbBuffer} bytes of a buffer of {len(data)}")
-    path = full_path(request.szLog or log_name(request.szBase or "edb"))
+    base = "edb" if request.szBase is None else request.szBase
+    if not isinstance(base, str) or not base:
+        raise jet_error(codes.JET_errInvalidParameter, f"base name {base!r}")
+    path = full_path(request.szLog or log_name(base))
     files = OverlayFileSystem()
     try:
         if files.exists(path):
