@@ -28,6 +28,7 @@ class ColumnType:
     """The type and options of a column. `default` is a Python value; `tagged` columns take no space where they are not set."""
 
     coltyp: ClassVar[Coltyp]
+    title: str | None = None  # what the application that made the database calls the column, where that is known
 
     def __init__(
         self, *, not_null: bool = False, default: Any = None, multi_valued: bool = False, tagged: bool = False
@@ -42,7 +43,7 @@ class ColumnType:
             self.grbit |= grbits.JET_bitColumnTagged
 
     @classmethod
-    def of(cls, column: Column) -> ColumnType:
+    def of(cls, column: Column, title: str | None = None) -> ColumnType:
         """The type of a column of a table."""
         found = object.__new__(_CLASSES[Coltyp(column.coltyp)])
         found.default, found.grbit, found.code_page, found.size = (
@@ -51,6 +52,8 @@ class ColumnType:
             column.code_page,
             column.max_size,
         )
+        if title is not None:
+            found.title = title
         return found
 
     @property
@@ -62,7 +65,7 @@ class ColumnType:
         return bool(self.grbit & grbits.JET_bitColumnAutoincrement)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
+        return type(self) is type(other) and {**vars(self), "title": None} == {**vars(other), "title": None}
 
     def __hash__(self) -> int:
         return hash((type(self), self.grbit, self.code_page, self.size))

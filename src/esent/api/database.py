@@ -27,6 +27,7 @@ from esent.pages.database_file import DatabaseFile
 from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, Column
 from esent.records.keys import key_most_for_page
 from esent.tools.dump import dump
+from esent.tools.known import Application, KnownNames
 
 PathLike = str | os.PathLike[str]
 PAGE_SIZE = 4096
@@ -136,6 +137,7 @@ class Database:
         parameters: Mapping[str, int | str] | None = None,
     ) -> None:
         """As `open` says."""
+        self._known: tuple[list[str], KnownNames] | None = None
         self.path = Path(path).absolute()
         self.page_size = page_size or _page_size(self.path)
         logs = Path(log_directory) if log_directory else self.path.parent
@@ -188,6 +190,19 @@ class Database:
             with found.instance.lock:
                 known = schema_of(database).visible(found)
                 return sorted((name for name, live in known if not live.base.is_system), key=str.upper)
+
+    @property
+    def known(self) -> KnownNames:
+        """What the application that made the database calls its tables and columns."""
+        tables = self.tables
+        if self._known is None or self._known[0] != tables:
+            self._known = tables, KnownNames(tables, lambda table, columns, index: self[table].index(index).rows(columns))
+        return self._known[1]
+
+    @property
+    def application(self) -> Application | None:
+        """The application that made the database, by its tables; None where it is not known."""
+        return self.known.application
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tables)

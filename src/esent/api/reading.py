@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from esent.catalog.salvage import Loss, Salvage
     from esent.pages.overlay import OverlayFileSystem
     from esent.recovery.options import RecoveryResult
+    from esent.tools.known import Application, KnownNames
 
 PathLike = str | os.PathLike[str]
 
@@ -72,6 +73,7 @@ class ReadOnlyDatabase:
                 unreplayed = problem
             self.source = DatabaseFile(self.path, files=self._overlay or files, infer=salvage, page_size=page_size)
         self._catalog: Catalog | None = None
+        self._known: KnownNames | None = None
         if salvage:
             from esent.catalog.salvage import Loss, Salvage
 
@@ -109,6 +111,20 @@ class ReadOnlyDatabase:
     def tables(self) -> list[str]:
         """The names of the user's tables."""
         return [name for name in self.catalog.names() if not self.catalog.is_system(name)]
+
+    @property
+    def known(self) -> KnownNames:
+        """What the application that made the database calls its tables and columns."""
+        if self._known is None:
+            from esent.tools.known import KnownNames
+
+            self._known = KnownNames(self.tables, lambda table, columns, index: self[table].index(index).rows(columns))
+        return self._known
+
+    @property
+    def application(self) -> Application | None:
+        """The application that made the database, by its tables; None where it is not known."""
+        return self.known.application
 
     def __getitem__(self, name: str) -> ReadOnlyTable:
         """A table to read rows of. JET_errObjectNotFound."""

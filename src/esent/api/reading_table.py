@@ -297,7 +297,15 @@ class ReadOnlyTable:
     @property
     def columns(self) -> dict[str, ColumnType]:
         """The columns by name."""
-        return {column.name: ColumnType.of(column) for column in self.definition.columns}
+        if self._database is None:
+            return {column.name: ColumnType.of(column) for column in self.definition.columns}
+        title = self._database.known.column
+        return {column.name: ColumnType.of(column, title(self.name, column.name)) for column in self.definition.columns}
+
+    @property
+    def title(self) -> str | None:
+        """What the application that made the database calls the table; None where that is not known."""
+        return None if self._database is None else self._database.known.table(self.name)
 
     @property
     def indexes(self) -> dict[str, list[str]]:

@@ -301,8 +301,15 @@ class Table:
     @property
     def columns(self) -> dict[str, ColumnType]:
         """The columns by name."""
+        title = self.database.known.column
         with self.session_cursor() as (cursor, _):
-            return {column.name: ColumnType.of(column) for column in cursor.table.columns}
+            columns = list(cursor.table.columns)
+        return {column.name: ColumnType.of(column, title(self.name, column.name)) for column in columns}
+
+    @property
+    def title(self) -> str | None:
+        """What the application that made the database calls the table; None where that is not known."""
+        return self.database.known.table(self.name)
 
     @property
     def indexes(self) -> dict[str, list[str]]:

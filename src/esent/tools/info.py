@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from esent.catalog.schema import Catalog
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.log.checkpoint import Checkpoint
@@ -23,6 +24,7 @@ from esent.pages.flush_map import FILE_TYPE_FLUSH_MAP, MAP_PAGE_SIZE, FlushMapHe
 from esent.pages.header import FILE_TYPE_DATABASE, DatabaseHeader, DatabaseState
 from esent.pages.primitives import BackupInfo, Lgpos, LogTime, Signature
 from esent.pages.trailer import PatchPage
+from esent.tools.known import Application, recognise
 
 _FILE_TYPE: Final = slice(667, 671)
 _LOG: Final = 3
@@ -49,9 +51,11 @@ class FileInfo:
     kind: str
     summary: list[tuple[str, object]]
     header: dict[str, Any]
+    application: Application | None = None  # whose database it is, where that is known
 
     def as_json(self) -> dict[str, Any]:
-        return {"path": str(self.path), "kind": self.kind, "header": self.header}
+        application = self.application.name if self.application else None
+        return {"path": str(self.path), "kind": self.kind, "application": application, "header": self.header}
 
 
 def describe(path: Path, *, files: FileSystem = FILES) -> FileInfo:
@@ -172,7 +176,18 @@ def _database(path: Path, file: DatabaseFile, size: int) -> FileInfo:
     fields = plain(header)
     if trailer:
         fields["trailer"] = plain(trailer)
-    return FileInfo(path, kind, summary, fields)
+    application = _application(file)
+    summary.insert(0, ("application", application or "not known"))
+    return FileInfo(path, kind, summary, fields, application)
+
+
+def _application(file: DatabaseFile) -> Application | None:
+    """Whose database it is, by its tables as the file has them; None where they cannot be read."""
+    try:
+        catalog = Catalog.load(file)
+        return recognise(name for name in catalog.names() if not catalog.is_system(name))
+    except JetError:
+        return None
 
 
 def _trailer(file: DatabaseFile) -> PatchPage | None:
