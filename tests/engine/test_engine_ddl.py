@@ -284,9 +284,13 @@ def test_building_an_index_meets_others_changes(world: World) -> None:
     other = world.instance.begin_session()
     other.begin()
     tree.delete(other, b"\0\0\0\1")
+    other.begin()
+    tree.insert(other, b"\0\0\0\2", b"\1\x7f\x09\0\6\0\0\0\xfe")
+    # a change of an outer level: that it is kept when the inner one is rolled back could not be told
     assert code_of(ddl.create_indexes, cursor, [IndexWish("i", ["+id"])]) == codes.JET_errWriteConflict
     other.rollback()
     ddl.create_indexes(cursor, [IndexWish("i", ["+id"])])
+    other.rollback()
     cursor.refresh_view()
     place = cursor.index_tree(cursor.table.index("i")).cursor(world.session)
     assert place.first()

@@ -109,12 +109,16 @@ class Cleanup:
         with instance.lock:
             if self._ended():
                 return False
+            store = instance.transactions.store
+            store.collect()
+            waiting = store.removable
             try:
-                removed = instance.transactions.clean(most=PORTION)
-                looked_at = self._sweep(PORTION) if not removed else 0
+                if not waiting:
+                    return bool(self._sweep(PORTION))
+                instance.transactions.clean(most=PORTION)
             except JetError:
                 return False  # it is tried again when there is more to do
-            return bool(removed or looked_at)
+            return store.removable < waiting  # what has to wait for somebody comes back
 
     # -- on request -----------------------------------------------------------------------------------------------------
 

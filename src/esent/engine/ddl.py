@@ -563,7 +563,7 @@ def set_column_default(
 
 
 def create_indexes(cursor: Cursor, wishes: Sequence[IndexWish]) -> None:
-    """JetCreateIndex...: all of them or none. Records that others are changing are JET_errWriteConflict."""
+    """JetCreateIndex...: all of them or none; what others are changing meanwhile is kept (`index_build`)."""
     session, database = cursor.session, cursor.database
     with session.implicit_transaction():
         live = require_changeable(cursor)
