@@ -40,6 +40,7 @@ class InstanceLog:
     def __init__(self, instance: Instance, stream: LogStream, checkpoint_path: Path, dbms_param: DbmsParam) -> None:
         self.instance = instance
         self.stream = stream
+        self._within = stream.append_within
         self.started_at = Lgpos()  # of the Init2 record
         self.failed = False
         self._deep = False  # the checkpoint has to move on
@@ -68,31 +69,34 @@ class InstanceLog:
 
     def append(self, record: Record) -> Lgpos:
         """Put a record into the log; its position."""
+        return self.append_image(record.encode())
+
+    def append_image(self, image: bytes) -> Lgpos:
+        """As `append`, for the bytes of a record."""
         if self.failed:
             self._checked()
         if self._too_deep:
-            self._refuse_new(record)
-        image = record.encode()
-        size = len(image)
-        position = self.stream.append_image(image)
+            self._refuse_new([image])
+        position = self._within(image)
         if position is None:
-            with self.instance.gate.writing() if self._may_roll(size) else nullcontext():
+            with self.instance.gate.writing() if self._may_roll(len(image)) else nullcontext():
                 try:
-                    position = self.stream.append(record)
+                    position = self.stream.append_images([image])[0]
                 except JetError as problem:
                     raise self._met(problem) from None
-        thread_counters().count_record(size)
+        thread_counters().count_record(len(image))
         return position
 
     def append_all(self, records: Sequence[Record]) -> list[Lgpos]:
         """Put records into the log, none of another thread between them; their positions."""
         self._checked()
+        images = [record.encode() for record in records]
         if self._too_deep:
-            self._refuse_new(*records)
-        sizes = [len(record.encode()) for record in records]
+            self._refuse_new(images)
+        sizes = [len(image) for image in images]
         with self.instance.gate.writing() if self._may_roll(sum(sizes)) else nullcontext():
             try:
-                positions = self.stream.append_all(records)
+                positions = self.stream.append_images(images)
             except JetError as problem:
                 raise self._met(problem) from None
         counters = thread_counters()
@@ -185,9 +189,9 @@ class InstanceLog:
         most = self.instance.parameters.number(params.JET_paramCheckpointTooDeep)
         self._too_deep = self.started_at != Lgpos() and generation - self._live.position.generation >= most
 
-    def _refuse_new(self, *records: Record) -> None:
+    def _refuse_new(self, images: list[bytes]) -> None:
         """JET_errCheckpointDepthTooDeep for what is not the end of something."""
-        if any(record.kind not in _ENDS for record in records):
+        if any(image[0] not in _ENDS for image in images):
             what = f"an open transaction keeps the checkpoint in generation {self._live.position.generation}"
             raise jet_error(codes.JET_errCheckpointDepthTooDeep, what, file=self.stream.directory)
 

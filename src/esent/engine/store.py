@@ -10,6 +10,11 @@ All calls are made with the lock of the instance held.
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
@@ -19,17 +24,15 @@ from esent.constants import codes
 from esent.errors import jet_error
 from esent.log import kinds
 from esent.log.layout import Record
+from esent.log.node_records import NodeRecords
 from esent.log.records import (
     ConvertFDP2,
     CreateMEFDP,
     CreateSEFDP,
-    Delete,
     Delta,
     Delta64,
     EmptyTree,
     ExtendDB,
-    FlagDelete,
-    FlagInsert,
     FlagInsertAndReplaceData,
     FreeFDP,
     Insert,
@@ -90,6 +93,7 @@ DEFAULT_GROWTH = 256
 DEFAULT_FRAGMENT = 8
 DBTIME_LIMIT = 1 << 62
 SYSTEM_ROOT_OBJID = 1
+_LIMIT: cython.longlong = DBTIME_LIMIT
 
 
 Head = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
@@ -101,11 +105,19 @@ class StoreLog(Protocol):
 
     def append(self, record: Record) -> Lgpos: ...
 
+    def append_image(self, image: bytes) -> Lgpos: ...
+
     def append_all(self, records: Sequence[Record]) -> list[Lgpos]: ...
 
     def flush(self, upto: Lgpos | None = None) -> None: ...
 
 
+def _nowhere(_image: bytes) -> Lgpos:
+    """Where there is no log."""
+    return LGPOS_MIN
+
+
+@cython.cclass
 class DatabaseStore:
     """The live pages of one database; a `tree.live.NodeStore`, a page source, and what redo functions work on.
 
@@ -114,6 +126,40 @@ class DatabaseStore:
     whether no node has versions; `holding(first, last)` keeps backups off pages while they are written, `writing()` waits while
     writes are frozen; `extended(pages)` is told of a file that has become longer; `tend()` is called between two operations.
     """
+
+    dbid: int = cython.declare(cython.int, visibility="readonly")
+    file: DatabaseFile = cython.declare(object, visibility="readonly")
+    log: StoreLog | None = cython.declare(object, visibility="readonly")
+    page_size: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    dbtime: int = cython.declare(cython.longlong, visibility="public")
+    objid: int = cython.declare(cython.longlong, visibility="public")
+    size_limit: int = cython.declare(cython.longlong, visibility="public")
+    growth: int = cython.declare(cython.longlong, visibility="public")
+    fragment: int = cython.declare(cython.longlong, visibility="public")
+    cache: BufferCache = cython.declare(object, visibility="readonly")
+    get: Callable[[int], CachedPage] = cython.declare(object, visibility="readonly")
+    holds: Callable[[CachedPage], bool] = cython.declare(object, visibility="readonly")
+    read_page: Callable[[int], bytes] = cython.declare(object, visibility="readonly")
+    log_undo_info: Callable[[CachedPage], None] | None = cython.declare(object, visibility="public")
+    reserved_space: Callable[[CachedPage, tuple[bytes, bytes] | None], int] | None = cython.declare(object, visibility="public")
+    dead: Callable[[CachedPage], list[int]] | None = cython.declare(object, visibility="public")
+    settled: Callable[[CachedPage], bool] | None = cython.declare(object, visibility="public")
+    holding: Callable[[int, int], AbstractContextManager[None]] = cython.declare(object, visibility="public")
+    writing: Callable[[], AbstractContextManager[None]] = cython.declare(object, visibility="public")
+    extended: Callable[[int], None] | None = cython.declare(object, visibility="public")
+    tend: Callable[[], None] | None = cython.declare(object, visibility="public")
+    unsynced: Lgpos = cython.declare(object, visibility="public")
+    pages_written: int = cython.declare(cython.longlong, visibility="readonly")
+    _records: NodeRecords = cython.declare(NodeRecords)
+    _append: Callable[[bytes], Lgpos] = cython.declare(object)
+    _changed: Callable[[CachedPage, Lgpos, Lgpos], None] = cython.declare(object)
+    _steady: int = cython.declare(cython.int)
+    _trees: dict[tuple[int, int, bool], WritableTree] = cython.declare(dict)
+    _sessions: SessionTable = cython.declare(object)
+    _session: Session = cython.declare(object)
+    # of the change under way
+    _begun: Lgpos = cython.declare(object)
+    _position: Lgpos = cython.declare(object)
 
     def __init__(
         self,
@@ -140,18 +186,21 @@ class DatabaseStore:
         self.get = self.cache.get
         self.holds = self.cache.holds
         self.read_page = self.cache.read_page
-        self.log_undo_info: Callable[[CachedPage], None] | None = None
-        self.reserved_space: Callable[[CachedPage, tuple[bytes, bytes] | None], int] | None = None
-        self.dead: Callable[[CachedPage], list[int]] | None = None
-        self.settled: Callable[[CachedPage], bool] | None = None
-        self.holding: Callable[[int, int], AbstractContextManager[None]] = lambda _first, _last: nullcontext()
-        self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
-        self.extended: Callable[[int], None] | None = None
-        self.tend: Callable[[], None] | None = None
+        self.log_undo_info = None
+        self.reserved_space = None
+        self.dead = None
+        self.settled = None
+        self.holding = lambda _first, _last: nullcontext()
+        self.writing = nullcontext
+        self.extended = None
+        self.tend = None
         self.unsynced = LGPOS_MAX  # the earliest begin of what was written since the file was flushed
         self.pages_written = 0
+        self._records = NodeRecords(dbid)
+        self._append = log.append_image if log is not None else _nowhere
+        self._changed = self.cache.changed
         self._steady = 0
-        self._trees: dict[tuple[int, int, bool], WritableTree] = {}
+        self._trees = {}
         self._sessions = SessionTable(0)
         self._session = Session(0)
         self._begun = self._position = LGPOS_MIN  # of the change under way
@@ -304,9 +353,10 @@ class DatabaseStore:
         if self.log is not None:
             writer.log_begin()
 
-    def _next_dbtime(self, page: CachedPage) -> int:
-        dbtime = self.dbtime + 1
-        if page.dbtime >= dbtime or dbtime >= DBTIME_LIMIT:
+    @cython.cfunc
+    def _next_dbtime(self, page: CachedPage) -> cython.longlong:
+        dbtime: cython.longlong = self.dbtime + 1
+        if page.dbtime >= dbtime or dbtime >= _LIMIT:
             what = f"the page has dbtime {page.dbtime}, the database has only come to {self.dbtime}"
             raise jet_error(codes.JET_errDbTimeCorrupted, what, file=self.file.path, page=page.pgno)
         self.dbtime = dbtime
@@ -315,11 +365,10 @@ class DatabaseStore:
     def _log(self, record: Record) -> Lgpos:
         return self.log.append(record) if self.log is not None else LGPOS_MIN
 
-    def _done(self, writer: Writer, page: CachedPage, dbtime: int, position: Lgpos) -> None:
-        page.dbtime = dbtime
-        if page.data[37] & PAGE_SCRUBBED >> 8:
-            page.flags &= ~PAGE_SCRUBBED
-        self.cache.changed(page, writer.begin_position, position)
+    @cython.cfunc
+    def _done(self, writer: Writer, page: CachedPage, dbtime: cython.longlong, position: Lgpos) -> None:
+        page.changed(dbtime)
+        self._changed(page, writer.begin_position, position)
 
     def _head(self, writer: Writer, name: TreeName, page: CachedPage, dbtime: int, line: int, rceid: int) -> Head:
         """The fields every record about a node begins with."""
@@ -342,51 +391,83 @@ class DatabaseStore:
         )
 
     def insert(
-        self, writer: Writer, name: TreeName, page: CachedPage, line: int, prefix: int, suffix: bytes, data: bytes, rceid: int
+        self,
+        writer: Writer,
+        name: TreeName,
+        page: CachedPage,
+        line: cython.int,
+        prefix: cython.int,
+        suffix: bytes,
+        data: bytes,
+        rceid: cython.longlong,
     ) -> None:
-        dbtime = self._next_dbtime(page)
+        before: cython.longlong = page.dbtime
+        dbtime: cython.longlong = self._next_dbtime(page)
         position = LGPOS_MIN
         if self.log is not None:
-            head = self._head(writer, name, page, dbtime, line, rceid)
-            position = self.log.append(Insert(*head, suffix, page.prefix()[:prefix] if prefix else b"", data))
+            shared = page.prefix()[:prefix] if prefix else b""
+            position = self._append(
+                self._records.insert(writer, name, page.pgno, dbtime, before, line, rceid, shared, suffix, data)
+            )
         page.insert(line, prefix, suffix, data, NODE_VERSIONED if rceid else 0)
         self._done(writer, page, dbtime, position)
 
-    def flag_insert(self, writer: Writer, name: TreeName, page: CachedPage, line: int, rceid: int) -> None:
-        dbtime = self._next_dbtime(page)
-        head = self._head(writer, name, page, dbtime, line, rceid)
-        position = self._log(FlagInsert(*head, page.key(line), page.value(line)))
-        page.set_node_flags(line, page.node_flags(line) & ~NODE_DELETED | (NODE_VERSIONED if rceid else 0))
+    def flag_insert(self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, rceid: cython.longlong) -> None:
+        before: cython.longlong = page.dbtime
+        dbtime: cython.longlong = self._next_dbtime(page)
+        position = LGPOS_MIN
+        if self.log is not None:
+            key, data = page.key(line), page.value(line)
+            position = self._append(self._records.flag_insert(writer, name, page.pgno, dbtime, before, line, rceid, key, data))
+        page.change_node_flags(line, NODE_DELETED, NODE_VERSIONED if rceid else 0)
         self._done(writer, page, dbtime, position)
 
     def flag_insert_and_replace(
-        self, writer: Writer, name: TreeName, page: CachedPage, line: int, data: bytes, rceid: int, rceid_replace: int
+        self,
+        writer: Writer,
+        name: TreeName,
+        page: CachedPage,
+        line: int,
+        data: bytes,
+        rceid: int,
+        rceid_replace: int,
     ) -> None:
         dbtime = self._next_dbtime(page)
         head = self._head(writer, name, page, dbtime, line, rceid)
         position = self._log(FlagInsertAndReplaceData(*head, page.key(line), data, rceid_replace))
         page.replace(line, data)
-        page.set_node_flags(line, page.node_flags(line) & ~NODE_DELETED | (NODE_VERSIONED if rceid else 0))
+        page.change_node_flags(line, NODE_DELETED, NODE_VERSIONED if rceid else 0)
         self._done(writer, page, dbtime, position)
 
-    def replace(self, writer: Writer, name: TreeName, page: CachedPage, line: int, data: bytes, rceid: int) -> None:
-        dbtime = self._next_dbtime(page)
-        head = self._head(writer, name, page, dbtime, line, rceid)
-        position = self._log(Replace(*head, len(page.value(line)), len(data), data))
+    def replace(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, data: bytes, rceid: cython.longlong
+    ) -> None:
+        before: cython.longlong = page.dbtime
+        dbtime: cython.longlong = self._next_dbtime(page)
+        position = LGPOS_MIN
+        if self.log is not None:
+            size: cython.Py_ssize_t = page.value_size(line)
+            position = self._append(self._records.replace(writer, name, page.pgno, dbtime, before, line, rceid, size, data))
         page.replace(line, data)
         if rceid:
-            page.set_node_flags(line, page.node_flags(line) | NODE_VERSIONED)
+            page.change_node_flags(line, 0, NODE_VERSIONED)
         self._done(writer, page, dbtime, position)
 
-    def flag_delete(self, writer: Writer, name: TreeName, page: CachedPage, line: int, rceid: int) -> None:
-        dbtime = self._next_dbtime(page)
-        position = self._log(FlagDelete(*self._head(writer, name, page, dbtime, line, rceid)))
-        page.set_node_flags(line, page.node_flags(line) | NODE_DELETED | (NODE_VERSIONED if rceid else 0))
+    def flag_delete(self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, rceid: cython.longlong) -> None:
+        before: cython.longlong = page.dbtime
+        dbtime: cython.longlong = self._next_dbtime(page)
+        position = LGPOS_MIN
+        if self.log is not None:
+            position = self._append(self._records.flag_delete(writer, name, page.pgno, dbtime, before, line, rceid))
+        page.change_node_flags(line, 0, NODE_DELETED | NODE_VERSIONED if rceid else NODE_DELETED)
         self._done(writer, page, dbtime, position)
 
-    def delete(self, writer: Writer, name: TreeName, page: CachedPage, line: int) -> None:
-        dbtime = self._next_dbtime(page)
-        position = self._log(Delete(*self._head(writer, name, page, dbtime, line, 0)))
+    def delete(self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int) -> None:
+        before: cython.longlong = page.dbtime
+        dbtime: cython.longlong = self._next_dbtime(page)
+        position = LGPOS_MIN
+        if self.log is not None:
+            position = self._append(self._records.delete(writer, name, page.pgno, dbtime, before, line))
         page.delete(line)
         self._done(writer, page, dbtime, position)
 
@@ -404,7 +485,7 @@ class DatabaseStore:
         position = self._log(record)
         add_delta(page, line, offset, delta, size)
         if rceid:
-            page.set_node_flags(line, page.node_flags(line) | NODE_VERSIONED)
+            page.change_node_flags(line, 0, NODE_VERSIONED)
         self._done(writer, page, dbtime, position)
 
     def undo(self, writer: Writer, name: TreeName, page: CachedPage, line: int, change: Change, data: bytes) -> None:

@@ -11,6 +11,11 @@ The last segment of a file takes no records: it is kept for the shadow of the on
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 import struct
 from collections.abc import Callable, Sequence
 
@@ -23,8 +28,11 @@ BODY = SEGMENT_SIZE - SEGMENT_HEADER
 _BEGIN = struct.Struct("<BIH")
 _PIECE = struct.Struct("<BH")
 _NOP2 = struct.Struct("<BI")
+_SIZE: cython.Py_ssize_t = SEGMENT_SIZE
+_position = tuple.__new__  # what the constructor of a named tuple does in the end
 
 
+@cython.cclass
 class SegmentBuffer:
     """The segments of one generation that are not written for good, and the place where the next record goes.
 
@@ -32,6 +40,16 @@ class SegmentBuffer:
     `isec` = the segment before the first one, that none was begun). `filler` is the byte at which the records of the segment
     written last end: what begins the next one has its position there, for that is where a reader comes upon it.
     """
+
+    generation: int = cython.declare(cython.longlong, visibility="readonly")
+    isec: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    ib: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    last_usable: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    marked: bool = cython.declare(cython.bint, visibility="readonly")
+    _filler: int = cython.declare(cython.Py_ssize_t)
+    _clock: Callable[[], LogTime] = cython.declare(object)
+    _segments: list[bytearray] = cython.declare(list)
+    _current: bytearray = cython.declare(bytearray)  # the last of them
 
     def __init__(
         self,
@@ -50,7 +68,8 @@ class SegmentBuffer:
         self.marked = marked
         self._filler = filler
         self._clock = clock
-        self._segments: list[bytearray] = []
+        self._segments = []
+        self._current = bytearray()
 
     @property
     def first(self) -> int:
@@ -96,10 +115,31 @@ class SegmentBuffer:
         segment[:SEGMENT_HEADER] = segment_head(self.generation, self.isec, self._clock())
         self.ib = SEGMENT_HEADER
         self._segments.append(segment)
+        self._current = segment
         return segment
+
+    def append_within(self, data: bytes) -> Lgpos | None:
+        """Lay down one record if the current segment has room for it; its position, or None."""
+        at: cython.Py_ssize_t = self.ib
+        size: cython.Py_ssize_t = len(data)
+        if size > _SIZE - at:
+            return None
+        self.ib = at + size
+        if cython.compiled:
+            i: cython.Py_ssize_t
+            goal: cython.p_char = cython.cast(cython.p_char, self._current) + at
+            source: cython.p_char = cython.cast(cython.p_char, data)
+            for i in range(size):
+                goal[i] = source[i]
+        else:
+            self._current[at : at + size] = data
+        return _position(Lgpos, (self.generation, self.isec, at))
 
     def append(self, data: bytes) -> Lgpos:
         """Lay down one record, for which there is room; its position."""
+        within = self.append_within(data)
+        if within is not None:
+            return within
         place = self.tip
         room = SEGMENT_SIZE - self.ib
         size = len(data)

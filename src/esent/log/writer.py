@@ -119,7 +119,8 @@ class LogStream:
         self.on_new_generation: Callable[[int, LogTime], None] | None = None
         self.keep_from: Callable[[], int] | None = None
         self._file = file
-        self._changed = threading.Condition(threading.Lock())
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
         self._busy = False  # a thread writes
         self._rolling = False  # a generation is being made
         self._roller = 0
@@ -143,6 +144,11 @@ class LogStream:
         self._unsynced = last_written + 1  # the first segment that may not be on disk
         self._tail_on_disk = -1  # the segment that is on disk, with its shadow, and not full
         self._durable = self._buffer.tip
+        self._note_state()
+
+    def _note_state(self) -> None:
+        """After a change of what may stand in the way of a record: whether nothing does."""
+        self._usual = not (self._rolling or self._closed or self._quiesced or self._failure is not None or self.sequence_end)
 
     # ---- making one ---------------------------------------------------------------------------------------------------
 
@@ -217,6 +223,7 @@ class LogStream:
         place.keep_reserves(settings.reserves, header.file_size)
         stream = cls(place, header, place.open_current(), header.header_segments - 1, 0, settings)
         stream._quiesced = from_reserve
+        stream._note_state()
         return stream
 
     @classmethod
@@ -358,26 +365,29 @@ class LogStream:
 
         Raises JET_errLogWriteFail (the stream is dead), JET_errLogDiskFull, JET_errLogSequenceEnd, JET_errLogBufferTooSmall.
         """
-        position = self.append_image(record.encode())
-        return position if position is not None else self.append_all((record,))[0]
+        return self.append_image(record.encode())
 
-    def append_image(self, image: bytes) -> Lgpos | None:
-        """As `append`, for the bytes of a record, if the current segment has room for it; else None, and nothing happened."""
-        with self._changed:
-            buffer = self._buffer
-            usual = not (self._rolling or self._closed or self._quiesced or self._failure is not None or self.sequence_end)
-            if usual and len(image) <= SEGMENT_SIZE - buffer.ib:
-                return buffer.append(image)
-        return None
+    def append_image(self, image: bytes) -> Lgpos:
+        """As `append`, for the bytes of a record."""
+        position = self.append_within(image)
+        return position if position is not None else self.append_images([image])[0]
+
+    def append_within(self, image: bytes) -> Lgpos | None:
+        """As `append_image` if the current segment has room for the record; else None, and nothing happened."""
+        with self._mutex:
+            return self._buffer.append_within(image) if self._usual else None
 
     def append_all(self, records: Sequence[Record]) -> list[Lgpos]:
         """Log several records, with none of another thread between them; their positions. Raises as `append`."""
-        images = [record.encode() for record in records]
+        return self.append_images([record.encode() for record in records])
+
+    def append_images(self, images: list[bytes]) -> list[Lgpos]:
+        """As `append_all`, for the bytes of records."""
         sizes = [len(image) for image in images]
         while True:
             with self._changed:
                 self._await_roll()
-                self._check(records)
+                self._check(images)
                 buffer = self._buffer
                 if buffer.fits(sizes):
                     places = [buffer.append(image) for image in images]
@@ -387,8 +397,8 @@ class LogStream:
                 generation = self.generation
             if not fresh:
                 self._roll_from(generation)
-            elif len(records) > 1:
-                return [self.append(record) for record in records]
+            elif len(images) > 1:
+                return [self.append_image(image) for image in images]
             else:
                 raise jet_error(
                     codes.JET_errLogBufferTooSmall, f"a log record of {sizes[0]} bytes does not fit into a log file"
@@ -403,9 +413,9 @@ class LogStream:
         while self._rolling:
             self._changed.wait()
 
-    def _check(self, records: Sequence[Record]) -> None:
+    def _check(self, images: Sequence[bytes]) -> None:
         self._check_alive()
-        if (self._quiesced or self.sequence_end) and any(record.kind not in WINDING_UP for record in records):
+        if (self._quiesced or self.sequence_end) and any(image[0] not in WINDING_UP for image in images):
             if self.sequence_end and not self.recovering:
                 raise jet_error(codes.JET_errLogSequenceEnd, "the generations of the log are used up")
             if self._quiesced and not self._has_room_again():
@@ -424,6 +434,7 @@ class LogStream:
             return False
         self._last_try = now
         self._quiesced = not self.place.keep_reserves(max(1, self.settings.reserves), self.header.file_size)
+        self._note_state()
         return not self._quiesced
 
     def fill_segment(self) -> None:
@@ -500,6 +511,7 @@ class LogStream:
         """Make the stream dead (the lock is held); the error to raise."""
         self._failure = failure = jet_error(codes.JET_errLogWriteFail, f"{what}: {problem.message}")
         self._busy = self._rolling = False
+        self._note_state()
         self._changed.notify_all()
         return failure
 
@@ -550,6 +562,7 @@ class LogStream:
             if generation >= (GENERATION_LIMIT_RECOVERY if self.recovering or self.sequence_end else GENERATION_LIMIT):
                 raise jet_error(codes.JET_errLogSequenceEnd, "the generations of the log are used up")
             self._busy = self._rolling = True
+            self._note_state()
             self._roller = threading.get_ident()
             first, images, _ = self._take(close=True)
         try:
@@ -581,6 +594,7 @@ class LogStream:
             raise
         with self._changed:
             self._rolling = False
+            self._note_state()
             self._changed.notify_all()
         self._drop_surplus()
 
@@ -639,6 +653,7 @@ class LogStream:
                 while self._busy or self._rolling:
                     self._changed.wait()
                 self._closed = True
+                self._note_state()
             self._file.close()
 
 

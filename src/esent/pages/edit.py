@@ -456,6 +456,11 @@ class MutablePage:
         self._find(line)
         return _fetch(self.data, self._cut, self._end)
 
+    def value_size(self, line: cython.Py_ssize_t) -> int:
+        """The length of the data of a node."""
+        self._find(line)
+        return self._end - self._cut
+
     def child(self, line: cython.Py_ssize_t) -> int:
         """The page number an internal node points to."""
         return self._child(line)
@@ -791,10 +796,19 @@ class MutablePage:
 
     # search
 
-    @cython.boundscheck(False)
-    @cython.wraparound(False)
     def seek(self, key: bytes, data: bytes | None = None) -> tuple[int, bool]:
         """First line whose (key, and data where given) is not below what is asked for, and whether it is equal."""
+        place: cython.Py_ssize_t = self._place(key, data)
+        return (place, True) if place >= 0 else (-1 - place, False)
+
+    def place(self, key: bytes, data: bytes | None = None) -> int:
+        """The line `seek` finds if it is equal; else -1 less that line."""
+        return self._place(key, data)
+
+    @cython.cfunc
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _place(self, key: bytes, data: bytes | None) -> cython.Py_ssize_t:
         image: bytearray = self.data
         header: cython.Py_ssize_t = self._header
         end: cython.Py_ssize_t = self.page_size
@@ -852,7 +866,46 @@ class MutablePage:
                 else:
                     high = middle
                     exact = order == 0
-        return low, bool(exact)
+        return low if exact else -1 - low
+
+    def encloses(self, bookmark: bytes, whole: cython.bint) -> bool:
+        """Whether a leaf of a tree surely is where a bookmark belongs, `whole`: of key and data.
+
+        It is if there is none beyond it on that side, or if its first (or last) node is.
+        """
+        image: bytearray = self.data
+        last: cython.Py_ssize_t = self.line_count - 1
+        if _get32(image, 16) and (last < 0 or self._order_of(0, bookmark, whole) > 0):
+            return False
+        return not _get32(image, 20) or (last >= 0 and self._order_of(last, bookmark, whole) >= 0)
+
+    @cython.cfunc
+    def _order_of(self, line: cython.Py_ssize_t, bookmark: bytes, whole: cython.bint) -> cython.int:
+        self._find(line)
+        head: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
+        return _order(self.data, head, self._shared, self._suffix, self._end if whole else self._cut, bookmark)
+
+    def room_before(
+        self, line: cython.Py_ssize_t, key: bytes, count: cython.Py_ssize_t, density: cython.int, reserve: cython.Py_ssize_t
+    ) -> int:
+        """How many bytes of the page's prefix a node with a key and `count` bytes of data is stored with before `line`.
+
+        -1 where it has no room: `reserve` bytes stay free, and behind the last node of the last leaf of a tree all beyond
+        `density` percent.
+        """
+        image: bytearray = self.data
+        root: cython.bint = self._is_root()
+        shared: cython.Py_ssize_t = 0
+        prefix: cython.Py_ssize_t = 0 if root else _get16(image, self.page_size - 4) & self._compact_mask
+        free: cython.Py_ssize_t = _get16(image, 28) - reserve
+        if prefix:
+            shared = common_prefix(self.prefix(), key)
+            if shared < MIN_PREFIX:
+                shared = 0
+        size: cython.Py_ssize_t = len(key) - shared + count + (8 if shared else 6)
+        if not root and line and not _get32(image, 20) and line == self.line_count:
+            free -= (self.page_size - self._header - 4) * (100 - density) // 100
+        return shared if size <= free else -1
 
     def seek_child(self, bookmark: bytes) -> int:
         """Line of the child in whose subtree `bookmark` (key, and data in a non-unique tree) belongs."""

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.pages.cache import CachedPage
-from esent.pages.edit import MIN_PREFIX, NODE_DELETED, PAGE_ROOT, PAGE_SPACE_TREE, common_prefix
+from esent.pages.edit import NODE_DELETED, PAGE_ROOT, PAGE_SPACE_TREE
 from esent.tree.live import (
     OPER_FLAG_INSERT_AND_REPLACE,
     OPER_INSERT,
@@ -34,7 +34,7 @@ from esent.tree.live import (
     Writer,
 )
 from esent.tree.merge import plan_removal
-from esent.tree.split import capacity, has_room_for_pointer, plan_append, plan_internal, plan_right, plan_vertical
+from esent.tree.split import has_room_for_pointer, plan_append, plan_internal, plan_right, plan_vertical
 
 MAX_DEPTH = 32
 DEFAULT_DENSITY = 80
@@ -81,6 +81,11 @@ class WritableTree:
     _near: CachedPage | None = cython.declare(object)
     _near_dbtime: int = cython.declare(cython.longlong)
     _near_bookmark: bytes = cython.declare(bytes)
+    _stays: bool = cython.declare(cython.bint)  # the last two places were on one leaf: the next one may be as well
+    # what was looked for last in that leaf: a line, or -1 less the line where it would be
+    _found_key: bytes | None = cython.declare(object)
+    _found_data: bytes | None = cython.declare(object)
+    _found: int = cython.declare(cython.Py_ssize_t)
 
     def __init__(
         self,
@@ -103,6 +108,9 @@ class WritableTree:
         self._near = None
         self._near_dbtime = 0
         self._near_bookmark = b""
+        self._stays = False
+        self._found_key = self._found_data = None
+        self._found = 0
 
     # -- the way down -----------------------------------------------------------------------------------------------------
 
@@ -119,13 +127,13 @@ class WritableTree:
     def _leaf(self, bookmark: bytes) -> CachedPage:
         """The leaf where a bookmark belongs."""
         near = self._near
-        # As long as a leaf is as it was, it is the place for what was found in it. The last one takes all that is above.
+        # As long as a leaf is as it was, it is the place for what was found in it, and for all between its nodes.
         if (
             near is not None
-            and (bookmark == self._near_bookmark or not near.next)
+            and (self._stays or bookmark == self._near_bookmark)
             and near.dbtime == self._near_dbtime
             and self.store.holds(near)
-            and (bookmark == self._near_bookmark or self._is_above(bookmark, near))
+            and (bookmark == self._near_bookmark or near.encloses(bookmark, not self.unique))
         ):
             self._near_bookmark = bookmark
             return near
@@ -142,17 +150,38 @@ class WritableTree:
             parent = page
             page = get(below)
             depth += 1
+        self._stays = page is near
         self._near, self._near_dbtime, self._near_bookmark = page, page.dbtime, bookmark
         return page
 
     @cython.cfunc
-    def _is_above(self, bookmark: bytes, page: CachedPage) -> cython.bint:
-        """Whether a bookmark is above the last one of a leaf."""
-        last = page.line_count - 1
-        if last < 0:
-            return False
-        highest = page.key(last)
-        return bookmark > (highest if self.unique else highest + page.value(last))
+    def _locate(self, key: bytes, data: bytes | None) -> cython.Py_ssize_t:
+        """Find a bookmark (without `data` in a unique tree): its line in the leaf `_near`, or -1 less where it would be."""
+        if self._still_found(key, data):
+            return self._found
+        page = self._leaf(key if data is None else key + data)
+        self._found = page.place(key, data)
+        self._found_key, self._found_data = key, data
+        return self._found
+
+    @cython.cfunc
+    def _still_found(self, key: bytes, data: bytes | None) -> cython.bint:
+        """Whether these very objects were looked for last, and nothing has changed since."""
+        near = self._near
+        return (
+            key is self._found_key
+            and data is self._found_data
+            and near is not None
+            and near.dbtime == self._near_dbtime
+            and self.store.holds(near)
+        )
+
+    @cython.cfunc
+    def _done(self, page: CachedPage, found: cython.Py_ssize_t) -> None:
+        """The node looked for last was changed, on a page that is as it was but for that; it is at line `found` now."""
+        if page is self._near:
+            self._near_dbtime = page.dbtime
+            self._found = found
 
     def _path(self, bookmark: bytes) -> list[tuple[CachedPage, int]]:
         """The pages from the root to the leaf, each with the line that leads on; 0 for the leaf."""
@@ -194,9 +223,9 @@ class WritableTree:
         """The node with a key (in a tree that is not unique: and data; without `data` the first one with the key)."""
         self.store.trim()
         if self.unique or data is not None:
-            page = self._leaf(key if self.unique or data is None else key + data)
-            line, exact = page.seek(key, None if self.unique else data)
-            return Position(page, line) if exact else None
+            place: cython.Py_ssize_t = self._locate(key, None if self.unique else data)
+            page = self._near
+            return Position(page, place) if place >= 0 and page is not None else None
         found = self._at_least(key, b"")
         return found if found is not None and found.key == key else None
 
@@ -282,7 +311,9 @@ class WritableTree:
 
     def page_of(self, key: bytes, data_bookmark: bytes = b"") -> int:
         """The number of the leaf where a bookmark belongs."""
-        return self._leaf(self._bookmark(key, data_bookmark)).pgno
+        self._locate(key, None if self.unique else data_bookmark)
+        assert self._near is not None
+        return self._near.pgno
 
     def fraction_of(self, key: bytes, data: bytes = b"") -> tuple[int, int]:
         """Where a bookmark is among all nodes: (nodes before, nodes in all), as if all pages of a level were equally full."""
@@ -315,35 +346,36 @@ class WritableTree:
 
     # -- changes ------------------------------------------------------------------------------------------------------------
 
-    def insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> None:
+    def insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: cython.longlong = 0) -> None:
         """Put a node where there is none with its bookmark. JET_errKeyDuplicate where there is one, deleted or not."""
         store = self.store
-        store.trim()
+        bookmark_data = None if self.unique else data
+        if not self._still_found(key, bookmark_data):
+            store.trim()
         store.begin(writer)
-        bookmark = self._bookmark(key, data)
+        place: cython.Py_ssize_t
+        shared: cython.Py_ssize_t
         for _ in range(_SPLITS):
-            page = self._leaf(bookmark)
-            line, exact = page.seek(key, None if self.unique else data)
-            if exact:
+            place = self._locate(key, bookmark_data)
+            page = self._near
+            assert page is not None
+            if place >= 0:
                 raise jet_error(codes.JET_errKeyDuplicate, f"inserting a node into tree {self.objid}", page=page.pgno)
-            prefix = page.prefix()
-            shared = common_prefix(prefix, key) if prefix else 0
-            if shared < MIN_PREFIX:
-                shared = 0
-            size = len(key) - shared + len(data) + (8 if shared else 6)
-            if self._has_room(page, line, size):
-                store.insert(writer, self.name, page, line, shared, key[shared:] if shared else key, data, rceid)
-                if page is self._near:
-                    self._near_dbtime = page.dbtime  # a node more changes nothing about what belongs there
+            place = -1 - place
+            shared = page.room_before(place, key, len(data), self.density, store.reserved(page, None))
+            if shared >= 0:
+                store.insert(writer, self.name, page, place, shared, key[shared:] if shared else key, data, rceid)
+                self._done(page, place)
                 return
-            if self._split(writer, bookmark, Operation(OPER_INSERT, line, key, data, rceid)):
+            if self._split(writer, self._bookmark(key, data), Operation(OPER_INSERT, place, key, data, rceid)):
                 return
-        raise self._wrong(page, "splitting makes no room", codes.JET_errDatabaseCorrupted)
+        raise self._wrong(self._root(), "splitting makes no room", codes.JET_errDatabaseCorrupted)
 
     def flag_insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> None:
         """Take the deleted flag off a node."""
         page, line = self._node(writer, key, data)
         self.store.flag_insert(writer, self.name, page, line, rceid)
+        self._done(page, line)
 
     def flag_insert_and_replace(
         self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0, rceid_replace: int = 0
@@ -353,6 +385,7 @@ class WritableTree:
             page, line = self._node(writer, key, b"")
             if self._can_grow(page, line, data):
                 self.store.flag_insert_and_replace(writer, self.name, page, line, data, rceid, rceid_replace)
+                self._done(page, line)
                 return
             operation = Operation(OPER_FLAG_INSERT_AND_REPLACE, line, key, data, rceid, rceid_replace)
             if self._split(writer, key, operation):
@@ -365,6 +398,7 @@ class WritableTree:
             page, line = self._node(writer, key, data_bookmark)
             if self._can_grow(page, line, new_data):
                 self.store.replace(writer, self.name, page, line, new_data, rceid)
+                self._done(page, line)
                 return
             if self._split(writer, key, Operation(OPER_REPLACE, line, key, new_data, rceid)):
                 return
@@ -374,12 +408,15 @@ class WritableTree:
         """Set the deleted flag of a node."""
         page, line = self._node(writer, key, data_bookmark)
         self.store.flag_delete(writer, self.name, page, line, rceid)
+        self._done(page, line)
 
     def delete(self, writer: Writer, key: bytes, data_bookmark: bytes = b"") -> None:
         """Remove a node. A page that has no other one goes back to the free space of the tree."""
         page, line = self._node(writer, key, data_bookmark)
         if page.line_count > 1 or page.is_root:
             self.store.delete(writer, self.name, page, line)
+            self._done(page, line)
+            self._found_key = self._found_data = None
             return
         if not page.node_flags(line) & NODE_DELETED:
             self.store.flag_delete(writer, self.name, page, line, 0)
@@ -390,7 +427,7 @@ class WritableTree:
     ) -> None:
         """Add to the integer of `size` (4, 8) bytes at `offset` of a node's data. JET_errInvalidParameter: not in the data."""
         page, line = self._node(writer, key, data_bookmark)
-        if not 0 <= offset <= len(page.value(line)) - size:
+        if not 0 <= offset <= page.value_size(line) - size:
             raise jet_error(codes.JET_errInvalidParameter, f"no counter of {size} bytes at offset {offset}", page=page.pgno)
         self.store.delta(writer, self.name, page, line, offset, delta, size, rceid)
 
@@ -398,7 +435,7 @@ class WritableTree:
         """Take a change off its node."""
         for _ in range(_SPLITS):
             page, line = self._node(writer, key, data_bookmark)
-            if change.oper != _OPER_REPLACE or len(change.before) - len(page.value(line)) <= page.free:
+            if change.oper != _OPER_REPLACE or len(change.before) - page.value_size(line) <= page.free:
                 self.store.undo(writer, self.name, page, line, change, b"" if self.unique else data_bookmark)
                 return
             self._split(writer, self._bookmark(key, data_bookmark), None)
@@ -416,26 +453,19 @@ class WritableTree:
 
     def _node(self, writer: Writer, key: bytes, data: bytes) -> tuple[CachedPage, int]:
         """Page and line of a node that is there; the writer may change it now."""
-        self.store.trim()
+        bookmark_data = None if self.unique else data
+        if not self._still_found(key, bookmark_data):
+            self.store.trim()
         self.store.begin(writer)
-        page = self._leaf(self._bookmark(key, data))
-        line, exact = page.seek(key, None if self.unique else data)
-        if not exact:
+        line: cython.Py_ssize_t = self._locate(key, bookmark_data)
+        page = self._near
+        assert page is not None
+        if line < 0:
             raise jet_error(codes.JET_errRecordDeleted, f"tree {self.objid} has no node with this bookmark", page=page.pgno)
         return page, line
 
-    def _has_room(self, page: CachedPage, line: int, size: int) -> bool:
-        free = page.free
-        if size > free:
-            return False
-        if line == page.line_count and line and not page.next and not page.is_root:
-            free -= capacity(page) * (100 - self.density) // 100
-            if size > free:
-                return False
-        return size <= free - self.store.reserved(page, None)
-
-    def _can_grow(self, page: CachedPage, line: int, data: bytes) -> bool:
-        grown = len(data) - len(page.value(line))
+    def _can_grow(self, page: CachedPage, line: cython.Py_ssize_t, data: bytes) -> bool:
+        grown = len(data) - page.value_size(line)
         if grown <= 0:
             return True
         if grown > page.free:

@@ -15,10 +15,14 @@ by taking the versions off again, newest first. Nodes are known by bookmark: key
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -39,32 +43,85 @@ RCEID_STEP = 2
 FIRST_RCEID = 0xFFFFFFAF  # odd and close to the end of 32 bits, so that every comparison has to cope with wrapping
 VERSION_OVERHEAD = 160  # bytes a version counts beside key, data and image
 
-_WORD = 0xFFFFFFFF
-_SIGN = 0x80000000
+_WORD: cython.longlong = 0xFFFFFFFF
+_SIGN: cython.longlong = 0x80000000
+# the same numbers, which compiled are no objects
+_INSERT: cython.int = OPER_INSERT
+_REPLACE: cython.int = OPER_REPLACE
+_FLAG_DELETE: cython.int = OPER_FLAG_DELETE
+_DELTA: cython.int = OPER_DELTA
+_DELTA64: cython.int = OPER_DELTA64
+_READ_LOCK: cython.int = OPER_READ_LOCK
+_OVERHEAD: cython.int = VERSION_OVERHEAD
 _DELTA_SIZE = {OPER_DELTA: 4, OPER_DELTA64: 8}
-_IMAGES = (OPER_REPLACE, OPER_FLAG_DELETE)
-_COMMUTING = (OPER_READ_LOCK, OPER_DELTA, OPER_DELTA64)
 
 
-def precedes(first: int, second: int) -> bool:
+@cython.ccall
+def precedes(first: cython.longlong, second: cython.longlong) -> cython.bint:
     """Whether one transaction id was given out before another; the counter of 32 bits may have wrapped between them."""
     return (first - second) & _WORD >= _SIGN
 
 
+@cython.cclass
+class TreeVersions:
+    """The chains of one tree; `owner` undoes and removes its nodes. `open_images`: uncommitted replaces and flag-deletes."""
+
+    dbid: int = cython.declare(cython.int, visibility="readonly")
+    objid: int = cython.declare(cython.longlong, visibility="readonly")
+    owner: Any = cython.declare(object, visibility="public")
+    unique: bool = cython.declare(cython.bint, visibility="readonly")
+    chains: dict[tuple[bytes, bytes], Chain] = cython.declare(dict, visibility="readonly")
+    open_images: dict[int, Version] = cython.declare(dict, visibility="readonly")
+
+    def __init__(self, dbid: cython.int, objid: cython.longlong, owner: Any, *, unique: cython.bint) -> None:
+        self.dbid = dbid
+        self.objid = objid
+        self.owner = owner
+        self.unique = unique
+        self.chains = {}
+        self.open_images = {}
+
+    def chain(self, key: bytes, data: bytes) -> Chain | None:
+        return self.chains.get((key, b"" if self.unique else data)) if self.chains else None
+
+
+@cython.cclass
+class Chain:
+    """The versions of one node, oldest first. `deleted`: the node may have to go from its page once the chain is empty."""
+
+    tree: TreeVersions = cython.declare(TreeVersions, visibility="readonly")
+    key: bytes = cython.declare(bytes, visibility="readonly")
+    data: bytes = cython.declare(bytes, visibility="readonly")
+    versions: list[Version] = cython.declare(list, visibility="readonly")
+    deleted: bool = cython.declare(cython.bint, visibility="public")
+
+    def __init__(self, tree: TreeVersions, key: bytes, data: bytes) -> None:
+        self.tree = tree
+        self.key = key
+        self.data = data
+        self.versions = []
+        self.deleted = False
+
+
+@cython.cclass
 class Transaction:
     """One transaction of a session: its snapshot, its levels, and the versions they made.
 
     `commit0` is 0 while it is open. Levels are marks in one list, so that committing an inner one moves nothing.
     """
 
-    __slots__ = ("begin0", "commit0", "marks", "owner", "versions")
+    owner: Any = cython.declare(object, visibility="readonly")
+    begin0: int = cython.declare(cython.longlong, visibility="public")
+    commit0: int = cython.declare(cython.longlong, visibility="public")
+    versions: list[Version] = cython.declare(list, visibility="public")
+    marks: list[int] = cython.declare(list, visibility="readonly")
 
-    def __init__(self, owner: Any, begin0: int) -> None:
+    def __init__(self, owner: Any, begin0: cython.longlong) -> None:
         self.owner = owner
         self.begin0 = begin0
         self.commit0 = 0
-        self.versions: list[Version] = []
-        self.marks: list[int] = []
+        self.versions = []
+        self.marks = []
 
     @property
     def level(self) -> int:
@@ -72,16 +129,14 @@ class Transaction:
 
     def sees(self, version: Version) -> bool:
         """Whether a change belongs to the snapshot: its own, or committed before the snapshot was taken."""
-        other = version.transaction
-        if not other.commit0:
-            return other is self or other.owner is self.owner
-        return precedes(other.commit0, self.begin0)
+        return _sees(self, version)
 
     def level_of(self, version: Version) -> int:
         """The level that a roll-back of would take the change away."""
         return bisect_right(self.marks, version.ordinal)
 
 
+@cython.cclass
 class Version:
     """One change. `before` is the data a replace took away.
 
@@ -89,21 +144,21 @@ class Version:
     node was right after the change; 0 when an UndoInfo record has it.
     """
 
-    __slots__ = (
-        "before",
-        "chain",
-        "cleanup",
-        "delta",
-        "offset",
-        "oper",
-        "ordinal",
-        "pgno",
-        "rceid",
-        "transaction",
-        "undo",
-    )
+    transaction: Transaction = cython.declare(Transaction, visibility="public")
+    chain: Chain | None = cython.declare(Chain, visibility="public")
+    oper: int = cython.declare(cython.int, visibility="readonly")
+    rceid: int = cython.declare(cython.longlong, visibility="readonly")
+    ordinal: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    before: bytes = cython.declare(bytes, visibility="public")
+    offset: int = cython.declare(cython.longlong, visibility="public")
+    delta: int = cython.declare(object, visibility="public")
+    pgno: int = cython.declare(cython.longlong, visibility="public")
+    undo: Callable[[], None] | None = cython.declare(object, visibility="public")
+    cleanup: Callable[[Any], None] | None = cython.declare(object, visibility="public")
 
-    def __init__(self, transaction: Transaction, oper: int, rceid: int = 0, chain: Chain | None = None) -> None:
+    def __init__(
+        self, transaction: Transaction, oper: cython.int, rceid: cython.longlong = 0, chain: Chain | None = None
+    ) -> None:
         self.transaction = transaction
         self.oper = oper
         self.rceid = rceid
@@ -113,69 +168,56 @@ class Version:
         self.offset = 0
         self.delta = 0
         self.pgno = 0
-        self.undo: Callable[[], None] | None = None
-        self.cleanup: Callable[[Any], None] | None = None
+        self.undo = None
+        self.cleanup = None
 
     @property
     def size(self) -> int:
         """Bytes it counts against the bound of the store."""
-        chain = self.chain
-        bookmark = len(chain.key) + len(chain.data) if chain is not None else 0
-        return VERSION_OVERHEAD + bookmark + len(self.before)
+        return self._size()
+
+    @cython.cfunc
+    def _size(self) -> cython.longlong:
+        count: cython.longlong = _OVERHEAD + len(self.before)
+        chain: Chain | None = self.chain
+        return count if chain is None else count + len(chain.key) + len(chain.data)
 
     @property
     def delta_size(self) -> int:
         return _DELTA_SIZE[self.oper]
 
 
-@dataclass(slots=True, eq=False)
-class Chain:
-    """The versions of one node, oldest first. `deleted`: the node may have to go from its page once the chain is empty."""
-
-    tree: TreeVersions
-    key: bytes
-    data: bytes
-    versions: list[Version]
-    deleted: bool = False
+@cython.cfunc
+def _sees(reader: Transaction, version: Version) -> cython.bint:
+    writer: Transaction = version.transaction
+    if not writer.commit0:
+        return writer is reader or writer.owner is reader.owner
+    return precedes(writer.commit0, reader.begin0)
 
 
-class TreeVersions:
-    """The chains of one tree; `owner` undoes and removes its nodes. `open_images`: uncommitted replaces and flag-deletes."""
-
-    __slots__ = ("chains", "dbid", "objid", "open_images", "owner", "unique")
-
-    def __init__(self, dbid: int, objid: int, owner: Any, *, unique: bool) -> None:
-        self.dbid = dbid
-        self.objid = objid
-        self.owner = owner
-        self.unique = unique
-        self.chains: dict[tuple[bytes, bytes], Chain] = {}
-        self.open_images: dict[int, Version] = {}
-
-    def chain(self, key: bytes, data: bytes) -> Chain | None:
-        return self.chains.get((key, b"" if self.unique else data))
-
-
-def view(chain: Chain | None, data: bytes, reader: Transaction | None, *, deleted: bool) -> bytes | None:
+def view(chain: Chain | None, data: bytes, reader: Transaction | None, *, deleted: cython.bint) -> bytes | None:
     """The data of a node that a transaction (None: one that sees all that is committed) sees, or None if it sees no node.
 
     `data` and `deleted` are what is on the page.
     """
+    version: Version
+    oper: cython.int
+    visible: cython.bint
     if chain is not None:
         for version in reversed(chain.versions):
-            visible = version.transaction.commit0 != 0 if reader is None else reader.sees(version)
+            visible = version.transaction.commit0 != 0 if reader is None else _sees(reader, version)
             oper = version.oper
-            if oper in _DELTA_SIZE:
+            if oper in (_DELTA, _DELTA64):
                 if not visible:
                     data = add_to_counter(data, version.offset, -version.delta, _DELTA_SIZE[oper])
             elif visible:
-                if oper != OPER_READ_LOCK:
+                if oper != _READ_LOCK:
                     break
-            elif oper == OPER_INSERT:
+            elif oper == _INSERT:
                 deleted = True
-            elif oper == OPER_FLAG_DELETE:
+            elif oper == _FLAG_DELETE:
                 deleted = False
-            elif oper == OPER_REPLACE:
+            elif oper == _REPLACE:
                 data = version.before
     return None if deleted else data
 
@@ -186,31 +228,49 @@ def add_to_counter(data: bytes, offset: int, delta: int, size: int) -> bytes:
     return data[:offset] + value.to_bytes(size, "little") + data[offset + size :]
 
 
-def in_conflict(chain: Chain | None, oper: int, writer: Transaction) -> bool:
+def in_conflict(chain: Chain | None, oper: cython.int, writer: Transaction) -> bool:
     """Whether `writer` may not do `oper` to the node: another transaction, not of its snapshot, has a version there.
 
     Read locks commute with read locks, and deltas with deltas of the same width.
     """
     if chain is None:
         return False
-    commutes = oper in _COMMUTING
-    return any(not writer.sees(version) and not (commutes and version.oper == oper) for version in chain.versions)
+    version: Version
+    commutes: cython.bint = oper in (_READ_LOCK, _DELTA, _DELTA64)
+    for version in chain.versions:  # noqa: SIM110 - a loop is what compiles well
+        if not (_sees(writer, version) or (commutes and version.oper == oper)):
+            return True
+    return False
 
 
+@cython.cclass
 class VersionStore:
-    """All versions of an instance, at most `limit` bytes of them."""
+    """All versions of an instance, at most `limit` bytes; `epoch` goes up with every change of what anybody might see."""
+
+    limit: int = cython.declare(cython.longlong, visibility="public")
+    size: int = cython.declare(cython.longlong, visibility="readonly")
+    epoch: int = cython.declare(cython.longlong, visibility="public")
+    _trees: dict[tuple[int, int], TreeVersions] = cython.declare(dict)
+    _open: dict[int, Transaction] = cython.declare(dict)  # in the order in which they began
+    _committed: deque[Transaction] = cython.declare(object)
+    _removable: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = cython.declare(dict)
+    _undone: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = cython.declare(dict)  # of inserts that were rolled back
+    _images: dict[tuple[int, int], dict[int, Version]] = cython.declare(dict)  # by page, those in no UndoInfo record yet
+    _cleanups: list[Callable[[Any], None]] = cython.declare(list)
+    _last_id: int = cython.declare(cython.longlong, visibility="public")
+    _last_rceid: int = cython.declare(cython.longlong, visibility="public")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.size = 0
-        self.epoch = 0  # goes up with every change of what anybody might see
-        self._trees: dict[tuple[int, int], TreeVersions] = {}
-        self._open: dict[int, Transaction] = {}  # in the order in which they began
-        self._committed: deque[Transaction] = deque()
-        self._removable: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = {}
-        self._undone: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = {}  # nodes of inserts that were rolled back
-        self._images: dict[tuple[int, int], dict[int, Version]] = {}  # by page, those that are in no UndoInfo record yet
-        self._cleanups: list[Callable[[Any], None]] = []
+        self.epoch = 0
+        self._trees = {}
+        self._open = {}
+        self._committed = deque()
+        self._removable = {}
+        self._undone = {}
+        self._images = {}
+        self._cleanups = []
         self._last_id = 0
         self._last_rceid = FIRST_RCEID - RCEID_STEP
 
@@ -253,14 +313,15 @@ class VersionStore:
 
     def commit(self, transaction: Transaction, commit0: int) -> None:
         """The outermost level: everything is visible to the snapshots taken from now on."""
+        version: Version
         transaction.commit0 = commit0
         transaction.marks.clear()
         del self._open[transaction.begin0]
         self.epoch += 1
         if transaction.versions:
             for version in transaction.versions:
-                if version.oper in _IMAGES and version.chain is not None:
-                    self.image_done(version)
+                if version.oper in (_REPLACE, _FLAG_DELETE) and version.chain is not None:
+                    self._image_done(version)
                     version.chain.tree.open_images.pop(version.rceid, None)
             self._committed.append(transaction)
         self.collect()
@@ -273,7 +334,7 @@ class VersionStore:
         """Forget the newest version of a transaction; its change is no longer on the page."""
         version.transaction.versions.pop()
         self.epoch += 1
-        self._drop(version, self._undone, deleted=version.oper == OPER_INSERT)
+        self._drop(version, self._undone, version.oper == _INSERT)
 
     def pop(self, transaction: Transaction) -> None:
         """The innermost level is rolled back; with the outermost the transaction is over."""
@@ -302,8 +363,10 @@ class VersionStore:
 
     def require_room(self, count: int) -> None:
         """JET_errVersionStoreOutOfMemory if `count` bytes more do not fit, even after dropping what nobody needs."""
-        if self.size + count <= self.limit:
-            return
+        if self.size + count > self.limit:
+            self._make_room(count)
+
+    def _make_room(self, count: int) -> None:
         self.collect()
         if self.size + count > self.limit:
             oldest = self.oldest
@@ -317,36 +380,35 @@ class VersionStore:
         self,
         transaction: Transaction,
         tree: TreeVersions,
-        oper: int,
+        oper: cython.int,
         key: bytes,
         data: bytes,
-        *,
-        rceid: int = 0,
+        rceid: cython.longlong = 0,
         before: bytes = b"",
-        offset: int = 0,
+        offset: cython.longlong = 0,
         delta: int = 0,
-        pgno: int = 0,
+        pgno: cython.longlong = 0,
     ) -> Version:
         """The version of a change to the node with bookmark `key` (and `data`), in the innermost level.
 
         `pgno`: the page the node of a logged replace or flag-delete is on now.
         """
         bookmark = (key, b"" if tree.unique else data)
-        chain = tree.chains.get(bookmark)
+        chain: Chain | None = tree.chains.get(bookmark)
         if chain is None:
-            chain = tree.chains[bookmark] = Chain(tree, *bookmark, [])
+            chain = tree.chains[bookmark] = Chain(tree, key, bookmark[1])
         version = Version(transaction, oper, rceid, chain)
         version.before = before
         version.offset = offset
         version.delta = delta
         chain.versions.append(version)
         transaction.versions.append(version)
-        if oper in _IMAGES:
+        if oper in (_REPLACE, _FLAG_DELETE):
             tree.open_images[rceid] = version
             if pgno:
                 version.pgno = pgno
                 self._images.setdefault((tree.dbid, pgno), {})[rceid] = version
-        self.size += version.size
+        self.size += version._size()
         self.epoch += 1
         return version
 
@@ -358,19 +420,23 @@ class VersionStore:
         version.undo = undo
         version.cleanup = cleanup
         transaction.versions.append(version)
-        self.size += version.size
+        self.size += version._size()
 
-    def _drop(self, version: Version, leaving: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]], *, deleted: bool) -> None:
+    @cython.cfunc
+    def _drop(
+        self, version: Version, leaving: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]], deleted: cython.bint
+    ) -> None:
         """Take a version out of its chain; a node that is only there for versions is among the `leaving` with the last one."""
-        self.size -= version.size
-        chain = version.chain
+        self.size -= version._size()
+        chain: Chain | None = version.chain
         if chain is None:
             return
-        tree = chain.tree
-        if version.oper in _IMAGES:
-            self.image_done(version)
+        tree: TreeVersions = chain.tree
+        if version.oper in (_REPLACE, _FLAG_DELETE):
+            self._image_done(version)
             tree.open_images.pop(version.rceid, None)
-        chain.deleted |= deleted
+        if deleted:
+            chain.deleted = True
         chain.versions.remove(version)
         if not chain.versions:
             bookmark = (chain.key, chain.data)
@@ -382,14 +448,16 @@ class VersionStore:
 
     def collect(self) -> None:
         """Drop the versions that every snapshot, and every one to come, sees past."""
-        oldest = self.oldest
+        oldest: Transaction | None = self.oldest
         committed = self._committed
+        transaction: Transaction
+        version: Version
         while committed and (oldest is None or precedes(committed[0].commit0, oldest.begin0)):
             transaction = committed.popleft()
             for version in transaction.versions:
                 if version.cleanup is not None:
                     self._cleanups.append(version.cleanup)
-                self._drop(version, self._removable, deleted=version.oper == OPER_FLAG_DELETE)
+                self._drop(version, self._removable, version.oper == _FLAG_DELETE)
             transaction.versions.clear()
 
     @property
@@ -457,6 +525,10 @@ class VersionStore:
 
     def image_done(self, version: Version) -> None:
         """The version is in an UndoInfo record, or will not be undone any more."""
+        self._image_done(version)
+
+    @cython.cfunc
+    def _image_done(self, version: Version) -> None:
         if version.pgno and version.chain is not None:
             place = (version.chain.tree.dbid, version.pgno)
             version.pgno = 0

@@ -1,0 +1,1 @@
+from esent.log.node_records cimport NodeRecords
