@@ -8,7 +8,13 @@ first writer wins.
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from collections.abc import Sequence
+from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
 from esent.constants import codes
@@ -27,8 +33,9 @@ from esent.versions.store import (
     VERSION_OVERHEAD,
     Chain,
     Transaction,
+    TreeVersions,
     Version,
-    in_conflict,
+    VersionStore,
     view,
 )
 
@@ -89,11 +96,23 @@ class TreeHome(Protocol):
         """The nodes of the tree with a root page."""
 
 
+@cython.cclass
 class VersionedTree:
     """One tree of a database. `unique`: its nodes are known by key, else by key and data.
 
     With `versioned` off (temporary tables) changes are final at once, and everybody sees them.
     """
+
+    database: TreeHome = cython.declare(object, visibility="readonly")
+    instance: Instance = cython.declare(object, visibility="readonly")
+    objid: int = cython.declare(cython.longlong, visibility="readonly")
+    root: int = cython.declare(cython.longlong, visibility="readonly")
+    unique: bool = cython.declare(cython.bint, visibility="readonly")
+    versioned: bool = cython.declare(cython.bint, visibility="public")
+    nodes: NodeTree = cython.declare(object, visibility="readonly")
+    store: VersionStore = cython.declare(VersionStore, visibility="readonly")
+    versions: TreeVersions = cython.declare(TreeVersions, visibility="readonly")
+    _lock: RLock = cython.declare(object)
 
     def __init__(self, database: TreeHome, objid: int, root: int, unique: bool, *, versioned: bool = True) -> None:
         self.database = database
@@ -105,6 +124,7 @@ class VersionedTree:
         self.nodes = database.nodes(objid, root, unique=unique)
         self.store = self.instance.transactions.store
         self.versions = self.store.tree(database.dbid, objid, self, unique=unique)
+        self._lock = self.instance.lock
 
     @property
     def dbid(self) -> int:
@@ -122,33 +142,9 @@ class VersionedTree:
 
         Without `versioned` it cannot be rolled back and everybody sees it at once.
         """
-        with self.instance.lock:
+        with self._lock:
             transaction = session.open_transaction() if self.versioned else session.transaction
-            node = self.nodes.find(key, None if self.unique else data)
-            versioned &= self.versioned
-            bookmark = b"" if self.unique else data
-            taken = node is not None and not node.flags & NODE_DELETED
-            if taken or self._conflicts(transaction, OPER_INSERT, key, bookmark):
-                raise self._refusal(codes.JET_errKeyDuplicate, "inserting a node whose key is taken")
-            self._require_writable(session)
-            before = node.data if node is not None and self.unique else b""
-            self._require_room(transaction, key, bookmark, len(before))
-            rceid = self.store.next_rceid() if versioned else 0
-            second = self.store.next_rceid() if versioned and node is not None and self.unique else 0
-            writer = self._writer(session)
-            if node is None:
-                self.nodes.insert(writer, key, data, rceid=rceid)
-            elif self.unique:
-                self.nodes.flag_insert_and_replace(writer, key, data, rceid=rceid, rceid_replace=second)
-            else:
-                self.nodes.flag_insert(writer, key, data, rceid=rceid)
-            if transaction is not None and rceid:
-                self.store.add(transaction, self.versions, OPER_INSERT, key, bookmark, rceid=rceid)
-                if second:
-                    pgno = self._page_of(key, bookmark)
-                    self.store.add(
-                        transaction, self.versions, OPER_REPLACE, key, bookmark, rceid=second, before=before, pgno=pgno
-                    )
+            self._insert(session, transaction, self._writer(session), key, data, versioned and self.versioned)
 
     def insert_many(
         self, session: Session, entries: Sequence[tuple[bytes, bytes]], *, versioned: bool = True
@@ -157,22 +153,62 @@ class VersionedTree:
 
         Everything is as after as many calls of `insert`.
         """
-        done = 0
-        with self.instance.lock:
-            for key, data in entries:
-                try:
-                    self.insert(session, key, data, versioned=versioned)
-                except JetError as problem:
-                    return done, problem
-                done += 1
+        done: cython.Py_ssize_t = 0
+        with self._lock:
+            try:
+                transaction = session.open_transaction() if self.versioned else session.transaction
+                writer = self._writer(session)
+                versioned &= self.versioned
+                for key, data in entries:
+                    self._insert(session, transaction, writer, key, data, versioned)
+                    done += 1
+            except JetError as problem:
+                return done, problem
         return done, None
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def _insert(
+        self,
+        session: Session,
+        transaction: Transaction | None,
+        writer: Writer,
+        key: bytes,
+        data: bytes,
+        versioned: cython.bint,
+    ) -> cython.int:
+        store = self.store
+        unique: cython.bint = self.unique
+        node = self.nodes.find(key, None if unique else data)
+        bookmark = b"" if unique else data
+        taken: cython.bint = node is not None and not node.flags & NODE_DELETED
+        if taken or self._conflicts(transaction, OPER_INSERT, key, bookmark):
+            raise self._refusal(codes.JET_errKeyDuplicate, "inserting a node whose key is taken")
+        self._require_writable(session)
+        before = node.data if node is not None and unique else b""
+        self._require_room(transaction, key, bookmark, len(before))
+        rceid: cython.longlong = store.next_rceid() if versioned else 0
+        second: cython.longlong = 0
+        if node is None:
+            self.nodes.insert(writer, key, data, rceid=rceid)
+        elif unique:
+            second = store.next_rceid() if versioned else 0
+            self.nodes.flag_insert_and_replace(writer, key, data, rceid=rceid, rceid_replace=second)
+        else:
+            self.nodes.flag_insert(writer, key, data, rceid=rceid)
+        if transaction is not None and rceid:
+            store.add(transaction, self.versions, OPER_INSERT, key, bookmark, rceid)
+            if second:
+                pgno = self._page_of(key, bookmark)
+                store.add(transaction, self.versions, OPER_REPLACE, key, bookmark, second, before, 0, 0, pgno)
+        return 0
 
     def replace(self, session: Session, key: bytes, old_data_bookmark: bytes, new_data: bytes) -> None:
         """Give a node other data. JET_errRecordDeleted where the session sees no such node, JET_errWriteConflict.
 
         In a tree that is not unique the data is what the node is known by: one is deleted, another inserted.
         """
-        with self.instance.lock:
+        with self._lock:
             if not self.unique:
                 self.delete(session, key, old_data_bookmark)
                 self.insert(session, key, new_data)
@@ -186,11 +222,11 @@ class VersionedTree:
             self.nodes.replace(writer, key, b"", new_data, rceid=rceid)
             if transaction is not None and rceid:
                 pgno = self._page_of(key, b"")
-                self.store.add(transaction, self.versions, OPER_REPLACE, key, b"", rceid=rceid, before=before, pgno=pgno)
+                self.store.add(transaction, self.versions, OPER_REPLACE, key, b"", rceid, before, 0, 0, pgno)
 
     def delete(self, session: Session, key: bytes, data_bookmark: bytes = b"") -> None:
         """Delete a node. JET_errRecordDeleted where the session sees no such node, JET_errWriteConflict."""
-        with self.instance.lock:
+        with self._lock:
             transaction = self._begin_change(session)
             bookmark = b"" if self.unique else data_bookmark
             self._changeable(session, transaction, OPER_FLAG_DELETE, key, bookmark)
@@ -203,7 +239,7 @@ class VersionedTree:
             rceid = self.store.next_rceid()
             self.nodes.flag_delete(writer, key, bookmark, rceid=rceid)
             pgno = self._page_of(key, bookmark)
-            self.store.add(transaction, self.versions, OPER_FLAG_DELETE, key, bookmark, rceid=rceid, pgno=pgno)
+            self.store.add(transaction, self.versions, OPER_FLAG_DELETE, key, bookmark, rceid, b"", 0, 0, pgno)
 
     def delta(
         self,
@@ -221,7 +257,7 @@ class VersionedTree:
         Deltas of several sessions go together; any other open change by another session is JET_errWriteConflict. A deleted
         node takes deltas as long as it is there. Without `versioned` nobody is asked, and it cannot be rolled back.
         """
-        with self.instance.lock:
+        with self._lock:
             transaction = self._begin_change(session)
             bookmark = b"" if self.unique else data_bookmark
             oper = DELTA_OPERS[size]
@@ -240,7 +276,7 @@ class VersionedTree:
             self.nodes.delta(writer, key, bookmark, offset, delta, size, rceid=rceid)
             self.store.epoch += 1
             if transaction is not None and rceid:
-                self.store.add(transaction, self.versions, oper, key, bookmark, rceid=rceid, offset=offset, delta=delta)
+                self.store.add(transaction, self.versions, oper, key, bookmark, rceid, b"", offset, delta)
             return old
 
     def lock(self, session: Session, key: bytes, data_bookmark: bytes = b"", *, write: bool) -> None:
@@ -249,8 +285,8 @@ class VersionedTree:
         A deleted node can be locked as long as it is there: JET_errRecordDeleted once it is gone. JET_errWriteConflict where
         another session has changed it, or has a lock that goes against this one.
         """
-        with self.instance.lock:
-            transaction = self._begin_change(session, write=write)
+        with self._lock:
+            transaction = self._begin_change(session, write)
             bookmark = b"" if self.unique else data_bookmark
             oper = OPER_WRITE_LOCK if write else OPER_READ_LOCK
             if self.nodes.find(key, None if self.unique else bookmark) is None:
@@ -266,7 +302,7 @@ class VersionedTree:
 
         That is what the original does where an update that moves a record is prepared. Raises as `lock`.
         """
-        with self.instance.lock:
+        with self._lock:
             if session.transaction is not None:
                 self.lock(session, key, write=True)
                 return
@@ -281,8 +317,8 @@ class VersionedTree:
 
     def lock_key(self, session: Session, key: bytes, *, write: bool) -> None:
         """`lock` for a key, whether there is a node with it or not."""
-        with self.instance.lock:
-            transaction = self._begin_change(session, write=write)
+        with self._lock:
+            transaction = self._begin_change(session, write)
             oper = OPER_WRITE_LOCK if write else OPER_READ_LOCK
             if self._conflicts(transaction, oper, key, b""):
                 raise self._refusal(codes.JET_errWriteConflict, "locking a key that another session has locked")
@@ -290,31 +326,42 @@ class VersionedTree:
                 self._require_room(transaction, key, b"", 0)
                 self.store.add(transaction, self.versions, oper, key, b"")
 
-    def _begin_change(self, session: Session, *, write: bool = True) -> Transaction | None:
+    @cython.cfunc
+    def _begin_change(self, session: Session, write: cython.bint = True) -> Transaction | None:
         if write:
             self._require_writable(session)
         return session.open_transaction() if self.versioned else session.transaction
 
+    @cython.cfunc
     def _require_writable(self, session: Session) -> None:
         """A transaction that only reads may still change temporary tables."""
         if self.dbid:
             session.require_writable()
 
+    @cython.cfunc
     def _writer(self, session: Writer) -> Writer:
         """Who the pages know the session as; without a log it begins nothing in that of the instance."""
         return session if self.logged else UnloggedWriter(session)
 
+    @cython.cfunc
     def _page_of(self, key: bytes, data: bytes) -> int:
         """The page a node is on, 0 where no log has to know."""
         return self.nodes.page_of(key, data) if self.logged else 0
 
-    def _require_room(self, transaction: Transaction | None, key: bytes, data: bytes, image: int) -> None:
+    @cython.cfunc
+    def _require_room(self, transaction: Transaction | None, key: bytes, data: bytes, image: cython.Py_ssize_t) -> None:
         if transaction is not None:
             self.store.require_room(2 * (VERSION_OVERHEAD + len(key) + len(data)) + image)
 
-    def _conflicts(self, transaction: Transaction | None, oper: int, key: bytes, data: bytes) -> bool:
-        return transaction is not None and in_conflict(self.versions.chain(key, data), oper, transaction)
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def _conflicts(self, transaction: Transaction | None, oper: cython.int, key: bytes, data: bytes) -> cython.int:
+        if transaction is None:
+            return 0
+        chain: Chain | None = self.versions.chain(key, data)
+        return chain is not None and chain.conflicts(oper, transaction)
 
+    @cython.cfunc
     def _changeable(self, session: Session, transaction: Transaction | None, oper: int, key: bytes, data: bytes) -> Node:
         """The node, which the session sees and nobody else has changed."""
         node = self.nodes.find(key, None if self.unique else data)
@@ -344,7 +391,7 @@ class VersionedTree:
 
     def set_external_header(self, session: Session, content: bytes) -> None:
         """Replace the external header of the root, for good and for everybody. It needs a transaction."""
-        with self.instance.lock:
+        with self._lock:
             self.nodes.set_external_header(self._writer(session), content)
 
     def expunge(self, writer: Writer, key: bytes, data: bytes = b"") -> None:
@@ -372,7 +419,7 @@ class VersionedTree:
 
     def get(self, session: Session, key: bytes) -> bytes | None:
         """The data of the (first) node with a key that the session sees, or None."""
-        with self.instance.lock:
+        with self._lock:
             if self.unique:
                 node = self.nodes.find(key)
                 return None if node is None else self.visible_data(session, node)
@@ -381,18 +428,18 @@ class VersionedTree:
 
     def visible(self, session: Session, key: bytes, data: bytes = b"") -> bool:
         """Whether the session sees the node with that bookmark."""
-        with self.instance.lock:
+        with self._lock:
             node = self.nodes.find(key, None if self.unique else data)
             return node is not None and self.visible_data(session, node) is not None
 
     def changed_since(self, session: Session, key: bytes, data: bytes = b"") -> bool:
         """Whether a write to the node would conflict now: another session has changed it since the snapshot."""
-        with self.instance.lock:
-            return self._conflicts(session.transaction, OPER_REPLACE, key, b"" if self.unique else data)
+        with self._lock:
+            return bool(self._conflicts(session.transaction, OPER_REPLACE, key, b"" if self.unique else data))
 
     def changed_by_other(self, session: Session, key: bytes, data: bytes = b"") -> bool:
         """Whether another session has a change to the node that is not committed."""
-        with self.instance.lock:
+        with self._lock:
             chain = self.versions.chain(key, b"" if self.unique else data)
             if chain is None or not chain.versions:
                 return False

@@ -56,6 +56,10 @@ _OVERHEAD: cython.int = VERSION_OVERHEAD
 _DELTA_SIZE = {OPER_DELTA: 4, OPER_DELTA64: 8}
 
 
+Leaving = dict[tuple[int, int], dict[tuple[bytes, bytes], Any]]
+"""By tree: the bookmarks of nodes that are to be removed, and the owner of the tree."""
+
+
 @cython.ccall
 def precedes(first: cython.longlong, second: cython.longlong) -> cython.bint:
     """Whether one transaction id was given out before another; the counter of 32 bits may have wrapped between them."""
@@ -66,21 +70,15 @@ def precedes(first: cython.longlong, second: cython.longlong) -> cython.bint:
 class TreeVersions:
     """The chains of one tree; `owner` undoes and removes its nodes. `open_images`: uncommitted replaces and flag-deletes."""
 
-    dbid: int = cython.declare(cython.int, visibility="readonly")
-    objid: int = cython.declare(cython.longlong, visibility="readonly")
-    owner: Any = cython.declare(object, visibility="public")
-    unique: bool = cython.declare(cython.bint, visibility="readonly")
-    chains: dict[tuple[bytes, bytes], Chain] = cython.declare(dict, visibility="readonly")
-    open_images: dict[int, Version] = cython.declare(dict, visibility="readonly")
-
     def __init__(self, dbid: cython.int, objid: cython.longlong, owner: Any, *, unique: cython.bint) -> None:
-        self.dbid = dbid
-        self.objid = objid
-        self.owner = owner
-        self.unique = unique
-        self.chains = {}
-        self.open_images = {}
+        self.dbid: int = dbid
+        self.objid: int = objid
+        self.owner: Any = owner
+        self.unique: bool = unique
+        self.chains: dict[tuple[bytes, bytes], Chain] = {}
+        self.open_images: dict[int, Version] = {}
 
+    @cython.ccall
     def chain(self, key: bytes, data: bytes) -> Chain | None:
         return self.chains.get((key, b"" if self.unique else data)) if self.chains else None
 
@@ -89,18 +87,25 @@ class TreeVersions:
 class Chain:
     """The versions of one node, oldest first. `deleted`: the node may have to go from its page once the chain is empty."""
 
-    tree: TreeVersions = cython.declare(TreeVersions, visibility="readonly")
-    key: bytes = cython.declare(bytes, visibility="readonly")
-    data: bytes = cython.declare(bytes, visibility="readonly")
-    versions: list[Version] = cython.declare(list, visibility="readonly")
-    deleted: bool = cython.declare(cython.bint, visibility="public")
-
     def __init__(self, tree: TreeVersions, key: bytes, data: bytes) -> None:
-        self.tree = tree
-        self.key = key
-        self.data = data
-        self.versions = []
-        self.deleted = False
+        self.tree: TreeVersions = tree
+        self.key: bytes = key
+        self.data: bytes = data
+        self.versions: list[Version] = []
+        self.deleted: bool = False
+
+    @cython.ccall
+    def conflicts(self, oper: cython.int, writer: Transaction) -> cython.int:
+        """Whether `writer` may not do `oper` to the node: another transaction, not of its snapshot, has a version there.
+
+        Read locks commute with read locks, and deltas with deltas of the same width.
+        """
+        version: Version
+        commutes: cython.bint = oper in (_READ_LOCK, _DELTA, _DELTA64)
+        for version in self.versions:
+            if not (_sees(writer, version) or (commutes and version.oper == oper)):
+                return 1
+        return 0
 
 
 @cython.cclass
@@ -110,18 +115,12 @@ class Transaction:
     `commit0` is 0 while it is open. Levels are marks in one list, so that committing an inner one moves nothing.
     """
 
-    owner: Any = cython.declare(object, visibility="readonly")
-    begin0: int = cython.declare(cython.longlong, visibility="public")
-    commit0: int = cython.declare(cython.longlong, visibility="public")
-    versions: list[Version] = cython.declare(list, visibility="public")
-    marks: list[int] = cython.declare(list, visibility="readonly")
-
     def __init__(self, owner: Any, begin0: cython.longlong) -> None:
-        self.owner = owner
-        self.begin0 = begin0
-        self.commit0 = 0
-        self.versions = []
-        self.marks = []
+        self.owner: Any = owner
+        self.begin0: int = begin0
+        self.commit0: int = 0
+        self.versions: list[Version] = []
+        self.marks: list[int] = []
 
     @property
     def level(self) -> int:
@@ -144,32 +143,20 @@ class Version:
     node was right after the change; 0 when an UndoInfo record has it.
     """
 
-    transaction: Transaction = cython.declare(Transaction, visibility="public")
-    chain: Chain | None = cython.declare(Chain, visibility="public")
-    oper: int = cython.declare(cython.int, visibility="readonly")
-    rceid: int = cython.declare(cython.longlong, visibility="readonly")
-    ordinal: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
-    before: bytes = cython.declare(bytes, visibility="public")
-    offset: int = cython.declare(cython.longlong, visibility="public")
-    delta: int = cython.declare(object, visibility="public")
-    pgno: int = cython.declare(cython.longlong, visibility="public")
-    undo: Callable[[], None] | None = cython.declare(object, visibility="public")
-    cleanup: Callable[[Any], None] | None = cython.declare(object, visibility="public")
-
     def __init__(
         self, transaction: Transaction, oper: cython.int, rceid: cython.longlong = 0, chain: Chain | None = None
     ) -> None:
-        self.transaction = transaction
-        self.oper = oper
-        self.rceid = rceid
-        self.chain = chain
-        self.ordinal = len(transaction.versions)
-        self.before = b""
-        self.offset = 0
-        self.delta = 0
-        self.pgno = 0
-        self.undo = None
-        self.cleanup = None
+        self.transaction: Transaction = transaction
+        self.oper: int = oper
+        self.rceid: int = rceid
+        self.chain: Chain | None = chain
+        self.ordinal: int = len(transaction.versions)
+        self.before: bytes = b""
+        self.offset: int = 0
+        self.delta: int = 0
+        self.pgno: int = 0
+        self.undo: Callable[[], None] | None = None
+        self.cleanup: Callable[[Any], None] | None = None
 
     @property
     def size(self) -> int:
@@ -228,51 +215,23 @@ def add_to_counter(data: bytes, offset: int, delta: int, size: int) -> bytes:
     return data[:offset] + value.to_bytes(size, "little") + data[offset + size :]
 
 
-def in_conflict(chain: Chain | None, oper: cython.int, writer: Transaction) -> bool:
-    """Whether `writer` may not do `oper` to the node: another transaction, not of its snapshot, has a version there.
-
-    Read locks commute with read locks, and deltas with deltas of the same width.
-    """
-    if chain is None:
-        return False
-    version: Version
-    commutes: cython.bint = oper in (_READ_LOCK, _DELTA, _DELTA64)
-    for version in chain.versions:  # noqa: SIM110 - a loop is what compiles well
-        if not (_sees(writer, version) or (commutes and version.oper == oper)):
-            return True
-    return False
-
-
 @cython.cclass
 class VersionStore:
     """All versions of an instance, at most `limit` bytes; `epoch` goes up with every change of what anybody might see."""
 
-    limit: int = cython.declare(cython.longlong, visibility="public")
-    size: int = cython.declare(cython.longlong, visibility="readonly")
-    epoch: int = cython.declare(cython.longlong, visibility="public")
-    _trees: dict[tuple[int, int], TreeVersions] = cython.declare(dict)
-    _open: dict[int, Transaction] = cython.declare(dict)  # in the order in which they began
-    _committed: deque[Transaction] = cython.declare(object)
-    _removable: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = cython.declare(dict)
-    _undone: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = cython.declare(dict)  # of inserts that were rolled back
-    _images: dict[tuple[int, int], dict[int, Version]] = cython.declare(dict)  # by page, those in no UndoInfo record yet
-    _cleanups: list[Callable[[Any], None]] = cython.declare(list)
-    _last_id: int = cython.declare(cython.longlong, visibility="public")
-    _last_rceid: int = cython.declare(cython.longlong, visibility="public")
-
     def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.size = 0
-        self.epoch = 0
-        self._trees = {}
-        self._open = {}
-        self._committed = deque()
-        self._removable = {}
-        self._undone = {}
-        self._images = {}
-        self._cleanups = []
-        self._last_id = 0
-        self._last_rceid = FIRST_RCEID - RCEID_STEP
+        self.limit: int = limit
+        self.size: int = 0
+        self.epoch: int = 0
+        self._trees: dict[tuple[int, int], TreeVersions] = {}
+        self._open: dict[int, Transaction] = {}
+        self._committed: deque[Transaction] = deque()
+        self._removable: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = {}
+        self._undone: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]] = {}
+        self._images: dict[tuple[int, int], dict[int, Version]] = {}
+        self._cleanups: list[Callable[[Any], None]] = []
+        self._last_id: int = 0
+        self._last_rceid: int = FIRST_RCEID - RCEID_STEP
 
     # -- transactions -------------------------------------------------------------------------------------------------
 
@@ -281,7 +240,8 @@ class VersionStore:
         self._last_id = self._last_id + TRANSACTION_STEP & _WORD or TRANSACTION_STEP
         return self._last_id
 
-    def next_rceid(self) -> int:
+    @cython.ccall
+    def next_rceid(self) -> cython.longlong:
         """The id of a version; odd, so never 0."""
         self._last_rceid = self._last_rceid + RCEID_STEP & _WORD
         return self._last_rceid
@@ -361,10 +321,12 @@ class VersionStore:
     def known_tree(self, dbid: int, objid: int) -> TreeVersions | None:
         return self._trees.get((dbid, objid))
 
-    def require_room(self, count: int) -> None:
+    @cython.ccall
+    def require_room(self, count: cython.longlong) -> cython.int:
         """JET_errVersionStoreOutOfMemory if `count` bytes more do not fit, even after dropping what nobody needs."""
         if self.size + count > self.limit:
             self._make_room(count)
+        return 0
 
     def _make_room(self, count: int) -> None:
         self.collect()
@@ -376,6 +338,7 @@ class VersionStore:
                 f"the versions of open transactions need more than {self.limit} bytes; {holder}, the oldest",
             )
 
+    @cython.ccall
     def add(
         self,
         transaction: Transaction,
@@ -386,7 +349,7 @@ class VersionStore:
         rceid: cython.longlong = 0,
         before: bytes = b"",
         offset: cython.longlong = 0,
-        delta: int = 0,
+        delta: Any = 0,
         pgno: cython.longlong = 0,
     ) -> Version:
         """The version of a change to the node with bookmark `key` (and `data`), in the innermost level.
@@ -423,14 +386,12 @@ class VersionStore:
         self.size += version._size()
 
     @cython.cfunc
-    def _drop(
-        self, version: Version, leaving: dict[tuple[int, int], dict[tuple[bytes, bytes], Any]], deleted: cython.bint
-    ) -> None:
+    def _drop(self, version: Version, leaving: Leaving, deleted: cython.bint) -> cython.int:
         """Take a version out of its chain; a node that is only there for versions is among the `leaving` with the last one."""
         self.size -= version._size()
         chain: Chain | None = version.chain
         if chain is None:
-            return
+            return 0
         tree: TreeVersions = chain.tree
         if version.oper in (_REPLACE, _FLAG_DELETE):
             self._image_done(version)
@@ -443,6 +404,7 @@ class VersionStore:
             del tree.chains[bookmark]
             if chain.deleted and tree.owner is not None:
                 leaving.setdefault((tree.dbid, tree.objid), {})[bookmark] = tree.owner
+        return 0
 
     # -- clean-up -----------------------------------------------------------------------------------------------------
 
@@ -528,7 +490,7 @@ class VersionStore:
         self._image_done(version)
 
     @cython.cfunc
-    def _image_done(self, version: Version) -> None:
+    def _image_done(self, version: Version) -> cython.int:
         if version.pgno and version.chain is not None:
             place = (version.chain.tree.dbid, version.pgno)
             version.pgno = 0
@@ -536,6 +498,7 @@ class VersionStore:
             images.pop(version.rceid, None)
             if not images:
                 self._images.pop(place, None)
+        return 0
 
     def images_on(self, dbid: int, objid: int, nodes: Iterator[tuple[bytes, bytes]]) -> list[Version]:
         """The uncommitted replaces and flag-deletes of the nodes (key, data) of one page."""

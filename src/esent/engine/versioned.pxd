@@ -1,0 +1,1 @@
+from esent.versions.store cimport Chain, Transaction, TreeVersions, Version, VersionStore
