@@ -282,13 +282,14 @@ def test_a_session_that_ends_leaves_nothing(database: LiveDatabase, tree: Versio
 def test_an_instance_that_cannot_undo_does_not_go_on(
     database: LiveDatabase, tree: VersionedTree, one: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
-        raise jet_error(codes.JET_errInternalError, "no undoing")
+    class Broken:
+        def undo(self, *_: object) -> None:
+            raise jet_error(codes.JET_errInternalError, "no undoing")
 
     one.begin()
     tree.delete(one, b"a")
     with monkeypatch.context() as patched:
-        patched.setattr(database.store, "undo", broken)
+        patched.setattr(tree.versions, "owner", Broken())
         with pytest.raises(JetError, match="no undoing"):
             one.rollback()
     assert database.instance.unavailable is not None

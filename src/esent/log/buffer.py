@@ -43,7 +43,7 @@ class SegmentBuffer:
 
     generation: int = cython.declare(cython.longlong, visibility="readonly")
     isec: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
-    ib: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    ib: int = cython.declare(cython.Py_ssize_t, visibility="public")
     last_usable: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
     marked: bool = cython.declare(cython.bint, visibility="readonly")
     _filler: int = cython.declare(cython.Py_ssize_t)
