@@ -283,6 +283,8 @@ def test_an_instance_that_cannot_undo_does_not_go_on(
     database: LiveDatabase, tree: VersionedTree, one: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken:
+        root = tree.root
+
         def undo(self, *_: object) -> None:
             raise jet_error(codes.JET_errInternalError, "no undoing")
 
