@@ -87,57 +87,35 @@ class OpenTable:
 
 
 class Use:
-    """One use of a table by a thread, for `with`: gives the cursor and the layout of its records.
+    """One use of a table by a thread, for `with`: gives the cursor and the layout of its records."""
 
-    `own_transaction`: whether the use is a transaction of its own, so that an error undoes it.
-    """
+    __slots__ = ("_call", "_name", "_opened", "_session")
 
-    __slots__ = ("_call", "_name", "_opened", "_session", "own_transaction")
-
-    def __init__(self, session: ThreadSession, name: str, *, change: bool) -> None:
+    def __init__(self, session: ThreadSession, name: str) -> None:
         self._session = session
         self._name = name
-        self.own_transaction = change and not session.level
 
     def __enter__(self) -> tuple[Cursor, Layout]:
         session = self._session
-        if self.own_transaction:
-            jet.JetBeginTransaction(session.sesid)
+        self._opened = opened = session.open(self._name)
         try:
-            self._opened = opened = session.open(self._name)
+            self._call = cursor_call(session.sesid, opened.tableid)
+            cursor = self._call.__enter__()
             try:
-                self._call = cursor_call(session.sesid, opened.tableid)
-                cursor = self._call.__enter__()
-                try:
-                    return cursor, opened.layout(cursor)
-                except BaseException:
-                    self._call.__exit__()
-                    raise
+                return cursor, opened.layout(cursor)
             except BaseException:
-                session.close(opened)
+                self._call.__exit__()
                 raise
         except BaseException:
-            self._undo()
+            session.close(opened)
             raise
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
-        session = self._session
         self._call.__exit__()
         if kind is not None:
-            session.close(self._opened)
-            self._undo()
-            return
-        session.give_back(self._name, self._opened)
-        if self.own_transaction:
-            try:
-                jet.JetCommitTransaction(session.sesid)
-            except BaseException:
-                self._undo()
-                raise
-
-    def _undo(self) -> None:
-        if self.own_transaction and self._session.level:
-            jet.JetRollback(self._session.sesid)
+            self._session.close(self._opened)
+        else:
+            self._session.give_back(self._name, self._opened)
 
 
 class ThreadSession:
@@ -185,13 +163,49 @@ class ThreadSession:
         self.give_back(name, opened)
         return result
 
+    def change(self, name: str, step: Callable[[Cursor, OpenTable], T]) -> T:
+        """What `step` returns, which changes the table with the lock of the instance held. An error undoes what it did.
+
+        It is durable when this returns, or a part of the transaction that is open.
+        """
+        own = not self.level
+        if own:
+            jet.JetBeginTransaction(self.sesid)
+        try:
+            opened = self.open(name)
+            try:
+                result = self._step(opened, step, own)
+            except BaseException:
+                self.close(opened)
+                raise
+            self.give_back(name, opened)
+            if own:
+                jet.JetCommitTransaction(self.sesid)
+            return result
+        except BaseException:
+            if own and self.level:
+                jet.JetRollback(self.sesid)
+            raise
+
+    def _step(self, opened: OpenTable, step: Callable[[Cursor, OpenTable], T], own: bool) -> T:
+        cursor = short_call.begin_in_transaction(self.sesid, opened.tableid)
+        if cursor is None:
+            with cursor_call(self.sesid, opened.tableid) as found:
+                return self._undoable(found, opened, step, own)
+        try:
+            return self._undoable(cursor, opened, step, own)
+        finally:
+            short_call.end(cursor)
+
+    @staticmethod
+    def _undoable(cursor: Cursor, opened: OpenTable, step: Callable[[Cursor, OpenTable], T], own: bool) -> T:
+        # in a transaction of the caller it is a level of its own that an error undoes
+        with cursor.lock if own else cursor.session.implicit_transaction():
+            return step(cursor, opened)
+
     def cursor(self, name: str) -> Use:
         """A cursor for one call. Closed, not kept, where the call fails: nobody knows what state it is in."""
-        return Use(self, name, change=False)
-
-    def change(self, name: str) -> Use:
-        """As `cursor`, in a transaction of its own where none is open: long values cannot be set outside of one."""
-        return Use(self, name, change=True)
+        return Use(self, name)
 
     @property
     def level(self) -> int:
@@ -256,4 +270,4 @@ class ThreadSessions:
         self._end(self.all())
 
 
-__all__ = ["OpenTable", "ThreadSession", "ThreadSessions"]
+__all__ = ["OpenTable", "ThreadSession", "ThreadSessions", "Use"]

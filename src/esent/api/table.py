@@ -292,10 +292,6 @@ class Table:
         """A cursor of the thread for one call (`ThreadSession.cursor`)."""
         return self.database.sessions.current().cursor(self.name)
 
-    def _change(self) -> Use:
-        """A cursor of the thread for one change (`ThreadSession.change`)."""
-        return self.database.sessions.current().change(self.name)
-
     # ---- what it is like -------------------------------------------------------------------------------------------------
 
     @property
@@ -453,16 +449,15 @@ class Table:
         None for a table without one. JET_errKeyDuplicate, JET_errSetAutoIncrementTooHigh.
         """
         row = {**(values or {}), **columns}
-        use = self._change()
-        with use as (cursor, layout):
+
+        def step(cursor: Cursor, opened: OpenTable) -> Any:
+            layout = opened.layout(cursor)
             plan = insert_plan(cursor, to_bytes)
-            if plan is None:
+            if plan is None or plan.insert(cursor, row) is None:
                 return self._insert(cursor, layout, row)
-            session = cursor.session
-            # An error undoes the transaction of this call; in one of the caller it undoes the row alone.
-            with session.instance.lock if use.own_transaction else session.implicit_transaction():
-                done = plan.insert(cursor, row) is not None
-            return _key_of(cursor, layout, row, plan.number) if done else self._insert(cursor, layout, row)
+            return _key_of(cursor, layout, row, plan.number)
+
+        return self.database.sessions.current().change(self.name, step)
 
     def insert_many(self, rows: Iterable[Mapping[str, Any]], *, commit_every: int | None = None) -> int:
         """Insert rows; their number. All or none, in one transaction; or so many a transaction, which a large load wants.
@@ -495,14 +490,16 @@ class Table:
         while place < len(rows):
             plan = insert_plan(cursor, to_bytes)
             if plan is not None:
-                with cursor.session.instance.lock:
+                with cursor.lock:
                     place = plan.insert_run(cursor, rows, place, len(rows))
             if place < len(rows):
-                self._insert(cursor, layout, rows[place])
+                row = dict(rows[place].items())
+                with cursor.lock:
+                    self._insert(cursor, layout, row)
                 place += 1
 
     def _insert(self, cursor: Cursor, layout: Layout, values: Mapping[str, Any]) -> Any:
-        """Insert a row column by column; its primary key."""
+        """Insert a row column by column, in a transaction level that an error undoes; its primary key."""
         number = cursor.view.autoincrement
         numbered = number is not None and any(
             value is not None and layout.column(name) is number for name, value in values.items()
@@ -515,7 +512,7 @@ class Table:
         if number is not None and cursor.update is not None:
             _, data = access.fixed_value(cursor.update.image(), number.fid, number.record_offset, number.max_size)
             drawn = int.from_bytes(data, "little")
-        update.make(cursor)
+        update.make_at_once(cursor)
         return _key_of(cursor, layout, values, drawn)
 
     def update(self, key: Any, values: Mapping[str, Any] | None = None, /, **columns: Any) -> None:
@@ -524,35 +521,40 @@ class Table:
         JET_errRecordNotFound, JET_errWriteConflict where another transaction has changed the row, JET_errRecordPrimaryChanged.
         """
         row = {**(values or {}), **columns}
-        use = self._change()
-        with use as (cursor, layout):
-            session = cursor.session
-            with session.instance.lock if use.own_transaction else session.implicit_transaction():
-                self._require(cursor, layout, key)
-                update.prepare(cursor, grbits.JET_prepReplace)
-                plan = row_plan(cursor, to_bytes)
-                for name in row if plan is None else plan.change(cursor, row):
-                    column = layout.column(name)
-                    _set(cursor, column, row[name], present=_instances(cursor, column))
-                update.make_at_once(cursor)
+
+        def step(cursor: Cursor, opened: OpenTable) -> None:
+            layout = opened.layout(cursor)
+            self._require(cursor, layout, key)
+            update.prepare(cursor, grbits.JET_prepReplace)
+            plan = row_plan(cursor, to_bytes)
+            for name in row if plan is None else plan.change(cursor, row):
+                column = layout.column(name)
+                _set(cursor, column, row[name], present=_instances(cursor, column))
+            update.make_at_once(cursor)
+
+        self.database.sessions.current().change(self.name, step)
 
     def delete(self, key: Any) -> None:
         """Delete the row with a primary key, or a row that was read. JET_errRecordNotFound, JET_errWriteConflict."""
-        use = self._change()
-        with use as (cursor, layout):
-            session = cursor.session
-            with session.instance.lock if use.own_transaction else session.implicit_transaction():
-                self._require(cursor, layout, key)
-                cursor.require_updatable()
-                update.delete_at_once(cursor)
+
+        def step(cursor: Cursor, opened: OpenTable) -> None:
+            self._require(cursor, opened.layout(cursor), key)
+            cursor.require_updatable()
+            update.delete_at_once(cursor)
+
+        self.database.sessions.current().change(self.name, step)
 
     def add(self, key: Any, column: str, amount: int) -> int:
         """Add to an escrow column; its value before. Sessions that add at the same time do not conflict."""
-        with self._change() as (cursor, layout):
+
+        def step(cursor: Cursor, opened: OpenTable) -> int:
+            layout = opened.layout(cursor)
             self._require(cursor, layout, key)
             target = layout.column(column)
             old = update.escrow_update(cursor, target.columnid, to_bytes(target, amount))
             return int.from_bytes(old, "little", signed=True)
+
+        return self.database.sessions.current().change(self.name, step)
 
     # ---- definition ------------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from esent.engine.instance import Instance
 
 FIRST_USER_PROCID = 5
+_this_thread = threading.get_ident
 COMMIT_LAZY = grbits.JET_bitCommitLazyFlush
 COMMIT_WAITS = grbits.JET_bitWaitLastLevel0Commit | grbits.JET_bitWaitAllLevel0Commit
 COMMIT_OPTIONS = COMMIT_LAZY | COMMIT_WAITS | grbits.JET_bitForceNewLog | grbits.JET_bitCommitRedoCallback
@@ -89,6 +90,7 @@ class Session(Writer):
         self.cursors: list[Cursor] = []  # open tables, in the order of their opening
         self.commit_default: int | None = None
         self._owner: object = None  # of the transaction: a thread's identity or a context
+        self._owner_thread = 0  # the thread it belongs to, 0 if to a context
         self._context: int | None = None
         self._context_thread = 0
         self._user = 0  # thread that is in a call
@@ -130,7 +132,7 @@ class Session(Writer):
         """Whether, as is usual, nobody is in a call and no context and no transaction of another thread is in the way."""
         if self._depth or self._context is not None:
             return False
-        return not self.level or self._owner == ("thread", threading.get_ident())
+        return not self.level or self._owner_thread == _this_thread()
 
     def require_no_transaction(self, what: str) -> None:
         if self.level:
@@ -177,6 +179,7 @@ class Session(Writer):
         self.instance.transactions.begin_level(self)
         if outermost:
             self._owner = self._current_owner()
+            self._owner_thread = 0 if self._context is not None else _this_thread()
             self.read_only = read_only
 
     def commit(self, grbit: object = 0, delay: int = 0) -> Lgpos:
