@@ -31,6 +31,7 @@ from esent.recovery.soft import soft_recover
 from esent.tools.verify import Severity, VerifyReport, verify_database
 from esent.tree.account import unaccounted
 from esent.tree.allocate import take_page
+from esent.tree.cursor import Tree
 from esent.tree.live import TreeName
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recovery"))
@@ -230,6 +231,35 @@ def test_nodes_that_a_crash_left_deleted_go(tmp_path: Path) -> None:
     report = recovered(home.folder, tmp_path / "again")
     assert (complaints(report), report.pages_leaked) == ([], 0)
     assert deleted_nodes(tmp_path / "again" / "db.edb") == 0
+
+
+def test_long_values_without_a_record_go(tmp_path: Path) -> None:
+    home = Home(tmp_path / "live")
+    table = home.create_table("T1")
+    big = jet.JetAddColumn(home.sesid, table, "big", jet.JET_COLUMNDEF(coltyp=jet.JET_coltypLongBinary))
+    jet.JetBeginTransaction(home.sesid)
+    for number in range(6):
+        jet.JetPrepareUpdate(home.sesid, table, jet.JET_prepInsert)
+        jet.JetSetColumn(home.sesid, table, 1, number.to_bytes(4, "little"))
+        jet.JetSetColumn(home.sesid, table, big, random.Random(number).randbytes(9000))
+        jet.JetUpdate(home.sesid, table)
+    jet.JetCommitTransaction(home.sesid)
+    home.delete(table, range(4))
+    home.leave()
+    counts = []
+    for name, attach in (("plain", False), ("again", True)):
+        if attach:
+            report = recovered(home.folder, tmp_path / name)
+            assert (complaints(report), report.pages_leaked) == ([], 0)
+        else:
+            shutil.copytree(home.folder, tmp_path / name)
+            soft_recover(RecoveryOptions(log_path=tmp_path / name, alternate_path=tmp_path / name))
+        with DatabaseFile(tmp_path / name / "db.edb") as file:
+            root = Catalog.load(file).table("T1").long_value_root
+            keys = [key for key, _ in Tree(file, root).entries()]
+            counts.append((len({key[:4] for key in keys}), len(keys)))
+    assert (counts[0][0], counts[1][0]) == (6, 2)
+    assert counts[0][1] == 3 * counts[1][1]
 
 
 def test_a_leaf_is_swept_before_it_splits(tmp_path: Path) -> None:

@@ -14,18 +14,14 @@ from typing import TYPE_CHECKING
 
 from esent.catalog.schema import Catalog
 from esent.constants import grbits, params
-from esent.engine.leftovers import Forest, reclaim_space
+from esent.engine.leftovers import Forest, reclaim_space, sweep_leaf
 from esent.engine.shrink import shrink_database
 from esent.errors import JetError
-from esent.pages.edit import NODE_DELETED, PAGE_SPACE_TREE
 from esent.tree.shrink import last_needed
 
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
     from esent.engine.instance import Instance
-    from esent.engine.transactions import Writer
-    from esent.engine.versioned import VersionedTree
-    from esent.pages.cache import CachedPage
     from esent.recovery.traces import Traces
 
 DELAY = 2.0  # seconds between the first thing there is to do and its doing
@@ -40,7 +36,7 @@ class Cleanup:
         self.instance = instance
         self.delay = DELAY
         self.recovered: dict[Path, Traces] = {}
-        self._leaves: dict[AttachedDatabase, tuple[Forest, list[int]]] = {}  # that may have nodes a crash left deleted
+        self._leaves: dict[AttachedDatabase, tuple[Forest, list[int]]] = {}  # where a crash may have left something
         self._timer: threading.Timer | None = None
         self._stopped = False
 
@@ -91,7 +87,7 @@ class Cleanup:
         for database in self.instance.databases.all():
             try:
                 with self.instance.lock:
-                    if self._ended() or database.read_only:
+                    if not self.allowed or database.read_only:
                         continue
                     needed = last_needed(database.store)
                 if database.file.page_count - needed >= database.store.growth:
@@ -99,15 +95,17 @@ class Cleanup:
             except JetError:
                 continue  # a backup is on, or the database is being detached
 
-    def _ended(self) -> bool:
+    @property
+    def allowed(self) -> bool:
+        """Whether the instance is one in which things are tidied up."""
         instance = self.instance
-        return self._stopped or instance.terminating or instance.unavailable is not None or instance.log_failed
+        return not (self._stopped or instance.terminating or instance.unavailable is not None or instance.log_failed)
 
     def _portion(self) -> bool:
         """Do a little; whether there may be more."""
         instance = self.instance
         with instance.lock:
-            if self._ended():
+            if not self.allowed:
                 return False
             store = instance.transactions.store
             store.collect()
@@ -143,7 +141,7 @@ class Cleanup:
             if timer is not threading.current_thread():
                 timer.join()
 
-    # -- nodes that a crash left deleted ----------------------------------------------------------------------------------
+    # -- what a crash left on leaves ----------------------------------------------------------------------------------
 
     def _sweep(self, most: int, only: AttachedDatabase | None = None) -> int:
         """Look at some of the leaves; how many."""
@@ -162,13 +160,3 @@ class Cleanup:
                     if tree is not None:
                         sweep_leaf(writer, tree, page)
         return len(chosen)
-
-
-def sweep_leaf(writer: Writer, tree: VersionedTree, page: CachedPage) -> int:
-    """Remove the nodes of a leaf that are flagged deleted and have no versions; how many are looked at."""
-    if not page.is_leaf or page.flags & PAGE_SPACE_TREE:
-        return 0
-    dead = [(key, b"" if tree.unique else data) for flags, key, data in page.nodes() if flags & NODE_DELETED]
-    for key, data in dead:
-        tree.remove(writer, key, data)
-    return len(dead)

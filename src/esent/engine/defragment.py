@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from esent.catalog.schema import Catalog
 from esent.constants import params
-from esent.engine.leftovers import Forest
+from esent.engine.leftovers import Forest, sweep_leaf
 from esent.engine.transactions import UnloggedWriter
+from esent.engine.versioned import VersionedTree
 from esent.errors import JetError
+from esent.pages.edit import PAGE_LONG_VALUE
 from esent.tree.account import tree_at
 from esent.tree.defragment import LeafMerger
 
@@ -110,7 +112,7 @@ class Defragmentation:
                 self._stop.wait(BACKUP_PAUSE)
                 continue
             with instance.lock:
-                if self._ended() or instance.terminating or instance.unavailable is not None or instance.log_failed:
+                if self._ended() or not instance.cleanup.allowed:
                     return False
                 if root > database.store.page_count:
                     return True
@@ -119,6 +121,9 @@ class Defragmentation:
                     return True
                 merger = merger or LeafMerger(database.store, name, partial=self.partial)
                 with instance.transactions.cleaning() as cleaner:
+                    leaf = merger.leaf()
+                    if leaf is not None and leaf.flags & PAGE_LONG_VALUE:
+                        sweep_leaf(cleaner, VersionedTree(database, objid, root, name.unique), leaf)
                     more = merger.step(cleaner if database.logged else UnloggedWriter(cleaner))
             if not more:
                 self.pages_freed += merger.pages_freed
@@ -126,6 +131,8 @@ class Defragmentation:
         return False
 
     def _ended(self) -> bool:
+        if self.database.instance.service_stopped:
+            return True
         return self._stop.is_set() or (self._until is not None and time.monotonic() >= self._until)
 
 

@@ -293,6 +293,7 @@ class Instance:
             if not grbit:
                 self.service_stopped = True
                 self.parameters.put(params.JET_paramCheckpointDepthMax, CHECKPOINT_DEPTH_OF_STOPPED_SERVICE)
+                self.cleanup.wake()
         if emits:
             return self._stop_log()
         return 0

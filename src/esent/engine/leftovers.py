@@ -1,4 +1,4 @@
-"""What a crash leaves in a database besides its data: pages that nobody has.
+"""What a crash leaves in a database besides its data: pages that nobody has, nodes that nobody sees.
 
 Recovery rolls rows of the catalogue back, but no change of space: the tree of a table or index whose creation was cut short, or
 whose deletion had only been committed, is in nobody's catalogue, and its pages are owned by the tree above it alone. Pages
@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from esent.catalog.schema import Catalog
+from esent.engine.long_value_writer import is_unreferenced, reclaim
 from esent.engine.transactions import UnloggedWriter
 from esent.engine.versioned import VersionedTree
 from esent.errors import JetError
+from esent.pages.edit import NODE_DELETED, PAGE_LONG_VALUE, PAGE_SPACE_TREE
 from esent.tree.account import tree_at, unaccounted
 from esent.tree.allocate import DATABASE_ROOT, give_back, settle_space
 from esent.tree.live import TreeName
@@ -22,6 +24,7 @@ from esent.tree.live import TreeName
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
     from esent.engine.transactions import Writer
+    from esent.pages.cache import CachedPage
     from esent.recovery.traces import Traces
 
 
@@ -91,3 +94,21 @@ def _reclaim(database: AttachedDatabase, writer: Writer, name: TreeName, childre
     for extent in extents:
         give_back(database.store, writer, name, extent.first, extent.pages)
     return sum(extent.pages for extent in extents)
+
+
+def sweep_leaf(writer: Writer, tree: VersionedTree, page: CachedPage) -> None:
+    """Remove from a leaf what nobody needs and no clean-up knows of; what has versions stays.
+
+    That is nodes flagged deleted, and long values that no record refers to any more.
+    """
+    flags = page.flags
+    if not page.is_leaf or flags & PAGE_SPACE_TREE:
+        return
+    nodes = page.nodes()
+    for state, key, data in nodes:
+        if state & NODE_DELETED:
+            tree.remove(writer, key, b"" if tree.unique else data)
+    if flags & PAGE_LONG_VALUE:
+        for state, key, data in nodes:
+            if not state & NODE_DELETED and is_unreferenced(key, data):
+                reclaim(tree, writer, key[::-1])

@@ -32,6 +32,7 @@ _REFERENCES_SIZE = 4
 _FIRST_WIDE_ID = 0x8000_0000_8000_0001
 _LAST_WIDE_ID = 0x80FF_FFFE_FFFF_FFFF
 _LAST_ID = 0x7FFF_FEFF
+_NARROW = 4
 _WIDE = 8
 
 
@@ -212,6 +213,12 @@ def plain_prefix(tree: VersionedTree, lid: bytes, count: int) -> bytes:
         found += node.data if len(node.data) == end - len(found) else decompress(node.data)
         node = following
     return found[:count]
+
+
+def is_unreferenced(key: bytes, data: bytes) -> bool:
+    """Whether a node of a tree of long values is the root of a value to which no record refers."""
+    is_root = len(key) == _NARROW or (len(key) == _WIDE and key[0] >= 0x80)  # else that is a chunk of a value with a narrow id
+    return is_root and len(data) >= _ROOT.size and not _ROOT.unpack_from(data)[0]
 
 
 def reclaim(tree: VersionedTree, writer: Writer, lid: bytes) -> None:

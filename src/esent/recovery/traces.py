@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from esent.pages.cache import CachedPage
-from esent.pages.edit import NODE_DELETED, PAGE_SPACE_TREE
+from esent.pages.edit import NODE_DELETED, PAGE_LONG_VALUE, PAGE_SPACE_TREE
 
 
 @dataclass(slots=True)
 class Traces:
-    """Of one database: object ids of the trees that were changed, and leaves that have nodes flagged deleted."""
+    """Of one database: object ids of the trees that were changed, and leaves that have nodes flagged deleted or long values."""
 
     trees: set[int] = field(default_factory=set)
     leaves: set[int] = field(default_factory=set)
@@ -25,7 +25,8 @@ class Traces:
         """Pages as they go to the file."""
         for page in pages:
             self.trees.add(page.objid)
-            if page.is_leaf and not page.flags & PAGE_SPACE_TREE and has_deleted_node(page):
+            flags = page.flags
+            if page.is_leaf and not flags & PAGE_SPACE_TREE and (flags & PAGE_LONG_VALUE or has_deleted_node(page)):
                 self.leaves.add(page.pgno)
             else:
                 self.leaves.discard(page.pgno)

@@ -28,12 +28,8 @@ class LeafMerger:
 
     def step(self, writer: Writer) -> bool:
         """Look at one leaf and the one before it; False when there is no more. Between two steps anything may happen."""
-        tree = self._tree
-        if self._place is None:
-            last = tree.last()
-            if last is None:
-                return False
-            self._place = last.key, last.data
+        if self.leaf() is None or self._place is None:
+            return False
         self._sweep(writer, self._place)
         path = self._tree._path(self._bookmark(self._place))
         if len(path) > 1 and path[-2][1]:
@@ -50,6 +46,15 @@ class LeafMerger:
             if line == 0 or not self._merge(writer, parent, line - 1, leaf):
                 return self._go_on(leaf)
         return True
+
+    def leaf(self) -> CachedPage | None:
+        """The leaf that comes next; None in an empty tree."""
+        if self._place is None:
+            last = self._tree.last()
+            if last is None:
+                return None
+            self._place = last.key, last.data
+        return self._tree._path(self._bookmark(self._place))[-1][0]
 
     def _bookmark(self, place: Bookmark) -> bytes:
         key, data = place
