@@ -272,6 +272,9 @@ class Transactions:
 
         The node with the bookmark `beside` (key, data) is not counted.
         """
+        tree = self.store.known_tree(dbid, page.objid)
+        if tree is None or not tree.unique:
+            return 0  # nodes that are known by their data too are never replaced
         longest: dict[tuple[bytes, bytes], int] = {}
         for version in self._images_on(dbid, page):
             chain = version.chain
