@@ -166,6 +166,11 @@ class DatabaseFile:
         data = self.file.read(self.offset_of(pgno), max(0, count) * self.page_size)
         return data[: len(data) - len(data) % self.page_size]
 
+    def unstored_pages(self, pgno: int) -> int:
+        """How many pages from `pgno` on are known, without reading them, to have never been written: holes of the file."""
+        offset = self.offset_of(pgno)
+        return max(0, min(self.file.next_data(offset), self.file.size()) - offset) // self.page_size
+
     def write_page(self, pgno: int, data: bytes) -> None:
         """Write the image of page `pgno` with a fresh checksum. A page behind the end makes the file longer."""
         if len(data) != self.page_size:

@@ -76,16 +76,31 @@ class File:
 
     def read(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset`; fewer only at the end of the file."""
-        with _translated("reading", self.path):
+        try:
             data = os.pread(self._descriptor, count, offset)
-            if len(data) == count or not data:
-                return data
+        except OSError as problem:
+            raise os_error(problem, "reading", self.path) from problem
+        if len(data) == count or not data:
+            return data
+        with _translated("reading", self.path):
             parts = [data]
             got = len(data)
             while got < count and (data := os.pread(self._descriptor, count - got, offset + got)):
                 parts.append(data)
                 got += len(data)
             return b"".join(parts)
+
+    def next_data(self, offset: int) -> int:
+        """Where from `offset` on the file system may have stored something; before it the file reads as zeros.
+
+        `offset` itself where that is not known, the end of the file where nothing follows.
+        """
+        if not hasattr(os, "SEEK_DATA"):
+            return offset
+        try:
+            return os.lseek(self._descriptor, offset, os.SEEK_DATA)
+        except OSError as problem:
+            return self.size() if problem.errno == errno.ENXIO else offset
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """All of `data` at `offset`."""

@@ -90,6 +90,9 @@ class OverlayFile(File):
     def read(self, offset: int, count: int) -> bytes:
         return self._content.read(offset, count)
 
+    def next_data(self, offset: int) -> int:
+        return offset
+
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         if not self.writable:
             raise jet_error(codes.JET_errFileAccessDenied, "writing to a file opened for reading", file=self.path)

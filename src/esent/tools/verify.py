@@ -179,6 +179,12 @@ class _Verifier:
         report = self.report
         first = 1
         while first <= self.count:
+            holes = min(self.database.unstored_pages(first), self.count - first + 1)
+            if holes:
+                self.state[first : first + holes] = bytes([PAGE_BLANK]) * holes
+                report.uninitialized_pages += holes
+                first += holes
+                continue
             data = self.database.read_pages(first, min(piece, self.count - first + 1))
             got = len(data) // size
             if not got:
