@@ -28,6 +28,10 @@ except ImportError:
 
 from esent.constants import codes
 from esent.errors import jet_error
+from esent.pages.words import common_prefix
+
+if not cython.compiled:
+    from esent.pages.words import close_tag, fetch, get16, get32, open_tag, order, put16, put64, store
 
 NODE_VERSIONED = 1
 NODE_DELETED = 2
@@ -52,147 +56,6 @@ _TWO_SIZES = struct.Struct("<HH")
 MIN_PREFIX = 3  # a shared prefix of one or two bytes would not pay for its length word
 
 
-@cython.cfunc
-@cython.inline
-@cython.boundscheck(False)
-@cython.wraparound(False)
-def _get16(data: bytearray, offset: cython.Py_ssize_t) -> cython.int:
-    return data[offset] | data[offset + 1] << 8
-
-
-@cython.cfunc
-@cython.inline
-@cython.boundscheck(False)
-@cython.wraparound(False)
-def _put16(data: bytearray, offset: cython.Py_ssize_t, value: cython.int) -> cython.int:
-    data[offset] = value & 0xFF
-    data[offset + 1] = (value >> 8) & 0xFF
-    return 0
-
-
-@cython.cfunc
-@cython.inline
-@cython.boundscheck(False)
-@cython.wraparound(False)
-def _get32(data: bytearray, offset: cython.Py_ssize_t) -> cython.longlong:
-    high: cython.longlong = data[offset + 2] | data[offset + 3] << 8
-    return data[offset] | data[offset + 1] << 8 | high << 16
-
-
-@cython.boundscheck(False)
-@cython.wraparound(False)
-def common_prefix(first: bytes, second: bytes) -> int:
-    """Number of leading bytes two keys share."""
-    end: cython.Py_ssize_t = min(len(first), len(second))
-    i: cython.Py_ssize_t = 0
-    if not cython.compiled and first[:end] == second[:end]:
-        return end
-    while i < end and first[i] == second[i]:
-        i += 1
-    return i
-
-
-@cython.cfunc
-@cython.inline
-def _put64(data: bytearray, offset: cython.Py_ssize_t, value: cython.longlong) -> cython.int:
-    i: cython.Py_ssize_t
-    if not cython.compiled:
-        data[offset : offset + 8] = value.to_bytes(8, "little", signed=True)
-        return 0
-    for i in range(4):
-        _put16(data, offset + 2 * i, (value >> (16 * i)) & 0xFFFF)
-    return 0
-
-
-@cython.cfunc
-def _store(
-    image: bytearray, at: cython.Py_ssize_t, body: bytes, start: cython.Py_ssize_t, count: cython.Py_ssize_t
-) -> cython.int:
-    """Copy `count` bytes of `body` from `start` on, which are there, to offset `at`."""
-    if at < 0 or at + count > len(image):
-        raise jet_error(codes.JET_errInternalError, f"writing {count} bytes to offset {at} of a page image")
-    if cython.compiled:
-        i: cython.Py_ssize_t
-        goal: cython.p_char = cython.cast(cython.p_char, image) + at
-        source: cython.p_char = cython.cast(cython.p_char, body) + start
-        for i in range(count):
-            goal[i] = source[i]
-    else:
-        image[at : at + count] = body[start : start + count]
-    return 0
-
-
-@cython.cfunc
-def _fetch(image: bytearray, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
-    if start < 0 or start > end or end > len(image):
-        raise jet_error(codes.JET_errInternalError, f"reading bytes {start} to {end} of a page image")
-    if cython.compiled:
-        source: cython.p_char = cython.cast(cython.p_char, image)
-        return source[start:end]  # type: ignore[index,return-value]
-    return bytes(image[start:end])
-
-
-@cython.cfunc
-def _open_tag(image: bytearray, tags: cython.Py_ssize_t, tag: cython.Py_ssize_t) -> cython.int:
-    """Move the tags from `tag` on (of `tags`) one place on, to have room for another `tag`."""
-    end: cython.Py_ssize_t = len(image)
-    if cython.compiled:
-        i: cython.Py_ssize_t
-        words: cython.p_uint = cython.cast(cython.p_uint, cython.cast(cython.p_char, image) + end)
-        for i in range(tags, tag, -1):
-            words[-i - 1] = words[-i]
-    else:
-        image[end - 4 * tags - 4 : end - 4 * tag - 4] = image[end - 4 * tags : end - 4 * tag]
-    return 0
-
-
-@cython.cfunc
-def _close_tag(image: bytearray, tags: cython.Py_ssize_t, tag: cython.Py_ssize_t) -> cython.int:
-    """Move the tags behind `tag` (of `tags`) one place back."""
-    end: cython.Py_ssize_t = len(image)
-    if cython.compiled:
-        i: cython.Py_ssize_t
-        words: cython.p_uint = cython.cast(cython.p_uint, cython.cast(cython.p_char, image) + end)
-        for i in range(tag + 1, tags):
-            words[-i] = words[-i - 1]
-    else:
-        image[end - 4 * tags + 4 : end - 4 * tag] = image[end - 4 * tags : end - 4 * tag - 4]
-    return 0
-
-
-@cython.cfunc
-@cython.boundscheck(False)
-@cython.wraparound(False)
-def _order(
-    image: bytearray,
-    head: cython.Py_ssize_t,
-    prefix: cython.Py_ssize_t,
-    start: cython.Py_ssize_t,
-    stop: cython.Py_ssize_t,
-    key: bytes,
-) -> cython.int:
-    """Whether the key in `prefix` bytes from `head` on and those from `start` to `stop` is below (-1), equal to or above (1)
-    `key`. All of them are inside of the image."""
-    if cython.compiled:
-        left: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, image))
-        right: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, key))
-        length: cython.Py_ssize_t = len(key)
-        i: cython.Py_ssize_t
-        count: cython.Py_ssize_t = prefix if prefix < length else length
-        for i in range(count):
-            if left[head + i] != right[i]:
-                return -1 if left[head + i] < right[i] else 1
-        if prefix > length:
-            return 1
-        count = stop - start if stop - start < length - prefix else length - prefix
-        for i in range(count):
-            if left[start + i] != right[prefix + i]:
-                return -1 if left[start + i] < right[prefix + i] else 1
-        return (stop - start > length - prefix) - (stop - start < length - prefix)
-    found = image[head : head + prefix] + image[start:stop] if prefix else image[start:stop]
-    return (found > key) - (found < key)
-
-
 @cython.cclass
 class MutablePage:
     """One page as it stands in memory. `data` is always a whole page; `bytes(page.data)` is its image (checksum not fresh)."""
@@ -211,6 +74,7 @@ class MutablePage:
     _shared: int = cython.declare(cython.Py_ssize_t)
     _suffix: int = cython.declare(cython.Py_ssize_t)
     _cut: int = cython.declare(cython.Py_ssize_t)
+    _equal: bool = cython.declare(cython.bint)  # whether `_bisect` found what it was given
 
     def __init__(self, data: bytes | bytearray, pgno: int) -> None:
         """Take an image over (it is copied). JET_errDatabaseCorrupted where its tag array or counters are impossible."""
@@ -241,10 +105,10 @@ class MutablePage:
         if page._large:
             page.data[64:68] = pgno.to_bytes(4, "little")
         if flags & PAGE_PRE_INIT:
-            _put16(page.data, 28, page_size - page._header)
+            put16(page.data, 28, page_size - page._header)
         else:
-            _put16(page.data, 28, page_size - page._header - 4)
-            _put16(page.data, 34, 1)
+            put16(page.data, 28, page_size - page._header - 4)
+            put16(page.data, 34, 1)
         return page
 
     @cython.boundscheck(False)
@@ -254,9 +118,9 @@ class MutablePage:
         size: cython.Py_ssize_t = self.page_size
         area: cython.Py_ssize_t = size - self._header
         mask: cython.int = self._compact_mask
-        tags: cython.int = _get16(data, 34) & 0xFFF
-        reserved: cython.int = (_get16(data, 34) >> 12) & 7
-        mic_free: cython.Py_ssize_t = _get16(data, 32)
+        tags: cython.int = get16(data, 34) & 0xFFF
+        reserved: cython.int = (get16(data, 34) >> 12) & 7
+        mic_free: cython.Py_ssize_t = get16(data, 32)
         used: cython.Py_ssize_t = 4 * tags
         at: cython.Py_ssize_t = size
         i: cython.int
@@ -265,11 +129,11 @@ class MutablePage:
             raise self._damaged(f"{tags} tags and {mic_free} bytes of nodes cannot be on a page", 32)
         for i in range(tags):
             at -= 4
-            cb = _get16(data, at) & mask
-            if (_get16(data, at + 2) & mask) + cb > mic_free and cb:
+            cb = get16(data, at) & mask
+            if (get16(data, at + 2) & mask) + cb > mic_free and cb:
                 raise self._damaged(f"tag {i} lies outside of the used area", at)
             used += cb
-        if used + _get16(data, 28) != area or _get16(data, 30) > _get16(data, 28):
+        if used + get16(data, 28) != area or get16(data, 30) > get16(data, 28):
             raise self._damaged("used and free bytes do not add up to the page", 28)
 
     def _damaged(self, what: str, offset: int) -> Exception:
@@ -284,16 +148,16 @@ class MutablePage:
     def dbtime(self) -> int:
         if not cython.compiled:
             return int.from_bytes(self.data[8:16], "little", signed=True)
-        high: cython.longlong = _get32(self.data, 12)
-        return _get32(self.data, 8) | high << 32
+        high: cython.longlong = get32(self.data, 12)
+        return get32(self.data, 8) | high << 32
 
     @dbtime.setter
     def dbtime(self, value: int) -> None:
-        _put64(self.data, 8, value)
+        put64(self.data, 8, value)
 
     def changed(self, dbtime: cython.longlong) -> None:
         """A logged change was made: the page has its dbtime, and whatever was scrubbed need not be any more."""
-        _put64(self.data, 8, dbtime)
+        put64(self.data, 8, dbtime)
         if self.data[37] & PAGE_SCRUBBED >> 8:
             self.flags &= ~PAGE_SCRUBBED
 
@@ -303,7 +167,7 @@ class MutablePage:
 
     @property
     def previous(self) -> int:
-        return _get32(self.data, 16)
+        return get32(self.data, 16)
 
     @previous.setter
     def previous(self, value: int) -> None:
@@ -311,7 +175,7 @@ class MutablePage:
 
     @property
     def next(self) -> int:
-        return _get32(self.data, 20)
+        return get32(self.data, 20)
 
     @next.setter
     def next(self, value: int) -> None:
@@ -319,11 +183,11 @@ class MutablePage:
 
     @property
     def objid(self) -> int:
-        return _get32(self.data, 24)
+        return get32(self.data, 24)
 
     @property
     def flags(self) -> int:
-        return _get32(self.data, 36)
+        return get32(self.data, 36)
 
     @flags.setter
     def flags(self, value: int) -> None:
@@ -332,34 +196,34 @@ class MutablePage:
     @property
     def free(self) -> int:
         """cbFree: free bytes, contiguous or not, the tag array already taken off."""
-        return _get16(self.data, 28)
+        return get16(self.data, 28)
 
     @property
     def uncommitted_free(self) -> int:
         """cbUncommittedFree: the part of `free` that is promised to transactions that may still roll back."""
-        return _get16(self.data, 30)
+        return get16(self.data, 30)
 
     @uncommitted_free.setter
     def uncommitted_free(self, value: int) -> None:
-        _put16(self.data, 30, min(value, self.free))
+        put16(self.data, 30, min(value, self.free))
 
     @property
     def mic_free(self) -> int:
         """ibMicFree: offset in the data area of the first byte behind the highest used one."""
-        return _get16(self.data, 32)
+        return get16(self.data, 32)
 
     @property
     def tag_count(self) -> int:
-        return _get16(self.data, 34) & 0xFFF
+        return get16(self.data, 34) & 0xFFF
 
     @property
     def first_tag(self) -> int:
         """Tag of line 0: 1, or more on a page with reserved tags."""
-        return max(1, (_get16(self.data, 34) >> 12) & 7)
+        return max(1, (get16(self.data, 34) >> 12) & 7)
 
     @property
     def line_count(self) -> int:
-        state: cython.int = _get16(self.data, 34)
+        state: cython.int = get16(self.data, 34)
         first: cython.int = (state >> 12) & 7
         count: cython.int = (state & 0xFFF) - (first if first else 1)
         return count if count > 0 else 0
@@ -383,7 +247,7 @@ class MutablePage:
         """Check the node of a line, and note where it stands: from `_begin` its head, from `_suffix` its key, from `_cut` its
         data, up to `_end`."""
         data: bytearray = self.data
-        state: cython.int = _get16(data, 34)
+        state: cython.int = get16(data, 34)
         first: cython.int = (state >> 12) & 7
         if first == 0:
             first = 1
@@ -392,8 +256,8 @@ class MutablePage:
         tag: cython.Py_ssize_t = line + first
         at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1)
         mask: cython.int = self._compact_mask
-        cb: cython.int = _get16(data, at) & mask
-        word: cython.int = _get16(data, at + 2)
+        cb: cython.int = get16(data, at) & mask
+        word: cython.int = get16(data, at + 2)
         offset: cython.Py_ssize_t = self._header + (word & mask)
         flags: cython.int
         prefix: cython.int = 0
@@ -403,11 +267,11 @@ class MutablePage:
         flags = data[offset + 1] >> 5 if self._large else word >> 13
         start = offset + 2
         if flags & 4:
-            prefix = _get16(data, offset) & 0x1FFF
+            prefix = get16(data, offset) & 0x1FFF
             start = offset + 4
-            if cb < 4 or prefix > (_get16(data, self.page_size - 4) & mask):
+            if cb < 4 or prefix > (get16(data, self.page_size - 4) & mask):
                 raise self._damaged(f"the prefix of line {line} is longer than that of the page", offset)
-        cut: cython.Py_ssize_t = start + (_get16(data, start - 2) & 0x1FFF)
+        cut: cython.Py_ssize_t = start + (get16(data, start - 2) & 0x1FFF)
         if cut > offset + cb:
             raise self._damaged(f"the key of line {line} is longer than its node", offset)
         self._tag = tag
@@ -435,7 +299,7 @@ class MutablePage:
             self.data[self._begin + 1] = (self.data[self._begin + 1] & 0x1F) | bits << 5
         else:
             at: cython.Py_ssize_t = self.page_size - 4 * (self._tag + 1) + 2
-            _put16(self.data, at, (_get16(self.data, at) & 0x1FFF) | bits << 13)
+            put16(self.data, at, (get16(self.data, at) & 0x1FFF) | bits << 13)
         return 0
 
     def change_node_flags(self, line: int, clear: int, flags: int) -> None:
@@ -447,14 +311,14 @@ class MutablePage:
         """The complete key, prefix put before."""
         self._find(line)
         if self._shared:
-            at: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
-            return _fetch(self.data, at, at + self._shared) + _fetch(self.data, self._suffix, self._cut)
-        return _fetch(self.data, self._suffix, self._cut)
+            at: cython.Py_ssize_t = self._header + (get16(self.data, self.page_size - 2) & self._compact_mask)
+            return fetch(self.data, at, at + self._shared) + fetch(self.data, self._suffix, self._cut)
+        return fetch(self.data, self._suffix, self._cut)
 
     def value(self, line: int) -> bytes:
         """The data of a node."""
         self._find(line)
-        return _fetch(self.data, self._cut, self._end)
+        return fetch(self.data, self._cut, self._end)
 
     def value_size(self, line: cython.Py_ssize_t) -> int:
         """The length of the data of a node."""
@@ -470,7 +334,7 @@ class MutablePage:
         self._find(line)
         if self._end - self._cut != 4:
             raise self._damaged(f"the pointer of line {line} has {self._end - self._cut} bytes", self._cut)
-        return _get32(self.data, self._cut)
+        return get32(self.data, self._cut)
 
     def set_child(self, line: int, pgno: int) -> None:
         """Redirect the pointer of an internal node."""
@@ -480,7 +344,7 @@ class MutablePage:
     def raw_node(self, line: int) -> tuple[int, int, bytes, bytes]:
         """(node flags, prefix size, suffix, data)."""
         self._find(line)
-        return self._flags, self._shared, _fetch(self.data, self._suffix, self._cut), _fetch(self.data, self._cut, self._end)
+        return self._flags, self._shared, fetch(self.data, self._suffix, self._cut), fetch(self.data, self._cut, self._end)
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
@@ -504,37 +368,37 @@ class MutablePage:
 
     @cython.cfunc
     def _contiguous(self) -> cython.Py_ssize_t:
-        return self.page_size - self._header - _get16(self.data, 32) - 4 * (_get16(self.data, 34) & 0xFFF)
+        return self.page_size - self._header - get16(self.data, 32) - 4 * (get16(self.data, 34) & 0xFFF)
 
     def reorganise(self) -> None:
         """Close the gaps between the lines; their order in memory and the order of the tags stay."""
         data: bytearray = self.data
         mask: cython.int = self._compact_mask
         header: cython.Py_ssize_t = self._header
-        tags: cython.int = _get16(data, 34) & 0xFFF
+        tags: cython.int = get16(data, 34) & 0xFFF
         lines: list[tuple[int, int, int]] = []
         i: cython.int
         at: cython.Py_ssize_t
         for i in range(tags):
             at = self.page_size - 4 * (i + 1)
-            if _get16(data, at) & mask:
-                lines.append((_get16(data, at + 2) & mask, at, _get16(data, at) & mask))
+            if get16(data, at) & mask:
+                lines.append((get16(data, at + 2) & mask, at, get16(data, at) & mask))
             else:
-                _put16(data, at + 2, _get16(data, at + 2) & ~mask)
+                put16(data, at + 2, get16(data, at + 2) & ~mask)
         lines.sort()
-        old = bytes(data[header : header + _get16(data, 32)])
+        old = bytes(data[header : header + get16(data, 32)])
         top: cython.Py_ssize_t = 0
         for ib, at, cb in lines:
             data[header + top : header + top + cb] = old[ib : ib + cb]
-            _put16(data, at + 2, (_get16(data, at + 2) & ~mask) | top)
+            put16(data, at + 2, (get16(data, at + 2) & ~mask) | top)
             top += cb
-        _put16(data, 32, top)
+        put16(data, 32, top)
 
     @cython.cfunc
     def _set_tag(self, tag: cython.Py_ssize_t, cb: cython.Py_ssize_t, ib: cython.Py_ssize_t, flags: cython.int) -> cython.int:
         at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1)
-        _put16(self.data, at, cb)
-        _put16(self.data, at + 2, ib if self._large else ib | flags << 13)
+        put16(self.data, at, cb)
+        put16(self.data, at + 2, ib if self._large else ib | flags << 13)
         return 0
 
     @cython.cfunc
@@ -542,32 +406,32 @@ class MutablePage:
         """Give a tag new content, in place where it fits there."""
         data: bytearray = self.data
         at: cython.Py_ssize_t = self.page_size - 4 * (tag + 1)
-        old: cython.Py_ssize_t = _get16(data, at) & self._compact_mask
-        ib: cython.Py_ssize_t = _get16(data, at + 2) & self._compact_mask
+        old: cython.Py_ssize_t = get16(data, at) & self._compact_mask
+        ib: cython.Py_ssize_t = get16(data, at + 2) & self._compact_mask
         size: cython.Py_ssize_t = len(body)
-        free: cython.Py_ssize_t = _get16(data, 28)
-        top: cython.Py_ssize_t = _get16(data, 32)
+        free: cython.Py_ssize_t = get16(data, 28)
+        top: cython.Py_ssize_t = get16(data, 32)
         last: cython.bint = ib + old == top and old > 0
         if size - old > free:
             raise self._refused(f"{size - old} more bytes do not fit: {free} are free")
         if size > old and not (last and size - old <= self._contiguous()):
             self._set_tag(tag, 0, 0, 0)
-            _put16(data, 28, free + old)
+            put16(data, 28, free + old)
             if last:
-                _put16(data, 32, ib)
+                put16(data, 32, ib)
             if self._contiguous() < size:
                 self.reorganise()
             free += old
             old = 0
-            ib = _get16(data, 32)
+            ib = get16(data, 32)
             last = True
         if last:
-            _put16(data, 32, ib + size)
-        _store(data, self._header + ib, body, 0, size)
+            put16(data, 32, ib + size)
+        store(data, self._header + ib, body, 0, size)
         self._set_tag(tag, size, ib if size else 0, flags)
-        _put16(data, 28, free + old - size)
-        if _get16(data, 30) > _get16(data, 28):
-            _put16(data, 30, _get16(data, 28))
+        put16(data, 28, free + old - size)
+        if get16(data, 30) > get16(data, 28):
+            put16(data, 30, get16(data, 28))
         return 0
 
     # operations on nodes
@@ -609,9 +473,9 @@ class MutablePage:
     def _begins_with(self, source: bytes, start: cython.Py_ssize_t, count: cython.Py_ssize_t) -> cython.bint:
         """Whether tag 0 begins with `count` bytes of `source` (all of them inside)."""
         image: bytearray = self.data
-        at: cython.Py_ssize_t = self._header + (_get16(image, self.page_size - 2) & self._compact_mask)
+        at: cython.Py_ssize_t = self._header + (get16(image, self.page_size - 2) & self._compact_mask)
         i: cython.Py_ssize_t
-        if (_get16(image, 34) & 0xFFF) == 0 or count > (_get16(image, self.page_size - 4) & self._compact_mask):
+        if (get16(image, 34) & 0xFFF) == 0 or count > (get16(image, self.page_size - 4) & self._compact_mask):
             return False
         if cython.compiled:
             i = 0
@@ -636,39 +500,39 @@ class MutablePage:
         """Suffix and data are the `count` bytes of `source` from `start` on."""
         image: bytearray = self.data
         size: cython.Py_ssize_t = count + (4 if prefix else 2)
-        state: cython.int = _get16(image, 34)
+        state: cython.int = get16(image, 34)
         tags: cython.int = state & 0xFFF
         first: cython.int = (state >> 12) & 7
         if first == 0:
             first = 1
         if tags < first or line < 0 or line > tags - first:
             raise self._refused(f"no node can go before line {line} (of {self.line_count})")
-        if prefix and (prefix < 0 or prefix > (_get16(image, self.page_size - 4) & self._compact_mask)):
+        if prefix and (prefix < 0 or prefix > (get16(image, self.page_size - 4) & self._compact_mask)):
             raise self._refused(f"a prefix of {prefix} bytes where the page has fewer")
-        if suffix > 0x1FFF or size + 4 > _get16(image, 28):
+        if suffix > 0x1FFF or size + 4 > get16(image, 28):
             raise self._refused(f"a node of {size} bytes does not fit: {self.free} are free")
         if self._contiguous() < size + 4:
             self.reorganise()
         tag: cython.Py_ssize_t = line + first
-        _open_tag(image, tags, tag)
-        ib: cython.Py_ssize_t = _get16(image, 32)
+        open_tag(image, tags, tag)
+        ib: cython.Py_ssize_t = get16(image, 32)
         at: cython.Py_ssize_t = self._header + ib
         flags = (flags & 3) | (4 if prefix else 0)
         if prefix:
-            _put16(image, at, prefix)
-            _put16(image, at + 2, suffix)
-            _store(image, at + 4, source, start, count)
+            put16(image, at, prefix)
+            put16(image, at + 2, suffix)
+            store(image, at + 4, source, start, count)
         else:
-            _put16(image, at, suffix)
-            _store(image, at + 2, source, start, count)
+            put16(image, at, suffix)
+            store(image, at + 2, source, start, count)
         if self._large:
             image[at + 1] |= flags << 5
         self._set_tag(tag, size, ib, flags)
-        _put16(image, 32, ib + size)
-        _put16(image, 28, _get16(image, 28) - size - 4)
-        _put16(image, 34, state + 1)
-        if _get16(image, 30) > _get16(image, 28):
-            _put16(image, 30, _get16(image, 28))
+        put16(image, 32, ib + size)
+        put16(image, 28, get16(image, 28) - size - 4)
+        put16(image, 34, state + 1)
+        if get16(image, 30) > get16(image, 28):
+            put16(image, 30, get16(image, 28))
         return 0
 
     def insert_key(self, line: int, key: bytes, data: bytes, flags: int = 0) -> None:
@@ -681,7 +545,7 @@ class MutablePage:
     def replace(self, line: int, data: bytes) -> None:
         """Give a node new data; key and flags stay."""
         self._find(line)
-        self._replace_tag(self._tag, _fetch(self.data, self._begin, self._cut) + data, self._flags)
+        self._replace_tag(self._tag, fetch(self.data, self._begin, self._cut) + data, self._flags)
 
     def replace_key(self, line: int, key: bytes) -> None:
         """Give a node another key; data and flags stay."""
@@ -695,22 +559,22 @@ class MutablePage:
     def delete(self, line: int) -> None:
         """Take a node off the page."""
         image: bytearray = self.data
-        state: cython.int = _get16(image, 34)
+        state: cython.int = get16(image, 34)
         tags: cython.int = state & 0xFFF
         tag: cython.Py_ssize_t = line + self.first_tag
         if line < 0 or tag >= tags:
             raise self._refused(f"there is no line {line} (of {self.line_count})")
         end: cython.Py_ssize_t = self.page_size
         at: cython.Py_ssize_t = end - 4 * (tag + 1)
-        cb: cython.Py_ssize_t = _get16(image, at) & self._compact_mask
-        ib: cython.Py_ssize_t = _get16(image, at + 2) & self._compact_mask
-        _close_tag(image, tags, tag)
-        _put16(image, 34, state - 1)
-        _put16(image, 28, _get16(image, 28) + cb + 4)
-        if ib + cb == _get16(image, 32):
-            _put16(image, 32, ib)
-        if tags == 2 and not _get16(image, end - 4) & self._compact_mask:
-            _put16(image, 32, 0)
+        cb: cython.Py_ssize_t = get16(image, at) & self._compact_mask
+        ib: cython.Py_ssize_t = get16(image, at + 2) & self._compact_mask
+        close_tag(image, tags, tag)
+        put16(image, 34, state - 1)
+        put16(image, 28, get16(image, 28) + cb + 4)
+        if ib + cb == get16(image, 32):
+            put16(image, 32, ib)
+        if tags == 2 and not get16(image, end - 4) & self._compact_mask:
+            put16(image, 32, 0)
 
     # external header and prefix
 
@@ -718,15 +582,15 @@ class MutablePage:
         """The content of tag 0."""
         if not self.tag_count:
             return b""
-        at: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
-        return _fetch(self.data, at, at + (_get16(self.data, self.page_size - 4) & self._compact_mask))
+        at: cython.Py_ssize_t = self._header + (get16(self.data, self.page_size - 2) & self._compact_mask)
+        return fetch(self.data, at, at + (get16(self.data, self.page_size - 4) & self._compact_mask))
 
     def set_external_header(self, content: bytes) -> None:
         """Replace the content of tag 0 as it is; refused where a node's prefix would no longer be covered."""
         if not self.tag_count:
             raise self._refused("a page without tags has no external header")
         longest: cython.Py_ssize_t = 0
-        if len(content) < (_get16(self.data, self.page_size - 4) & self._compact_mask):
+        if len(content) < (get16(self.data, self.page_size - 4) & self._compact_mask):
             for line in range(self.line_count):
                 self._find(line)
                 longest = max(longest, self._shared)
@@ -777,17 +641,17 @@ class MutablePage:
             tags[0] = (0, 0)
         tags.reverse()
         image[self.page_size - 4 * count :] = b"".join([struct.pack("<HH", cb, ib) for cb, ib in tags])
-        _put16(image, 28, room)
-        _put16(image, 32, top)
-        _put16(image, 34, (_get16(image, 34) & 0x7000) | count)
+        put16(image, 28, room)
+        put16(image, 32, top)
+        put16(image, 34, (get16(image, 34) & 0x7000) | count)
 
     def clear(self) -> None:
         """Remove all nodes and the content of the external header; header fields stay."""
-        reserved: cython.int = _get16(self.data, 34) & 0x7000
-        _put16(self.data, 28, self.page_size - self._header - 4)
-        _put16(self.data, 30, 0)
-        _put16(self.data, 32, 0)
-        _put16(self.data, 34, 1 | (0x1000 if reserved else 0))
+        reserved: cython.int = get16(self.data, 34) & 0x7000
+        put16(self.data, 28, self.page_size - self._header - 4)
+        put16(self.data, 30, 0)
+        put16(self.data, 32, 0)
+        put16(self.data, 34, 1 | (0x1000 if reserved else 0))
         self._set_tag(0, 0, 0, 0)
 
     def set_prefix(self, prefix: bytes) -> None:
@@ -806,18 +670,22 @@ class MutablePage:
         return self._place(key, data)
 
     @cython.cfunc
+    def _place(self, key: bytes, data: bytes | None) -> cython.Py_ssize_t:
+        low: cython.Py_ssize_t = self._bisect(key, data, self.line_count, False)
+        return low if self._equal else -1 - low
+
+    @cython.cfunc
     @cython.boundscheck(False)
     @cython.wraparound(False)
-    def _place(self, key: bytes, data: bytes | None) -> cython.Py_ssize_t:
+    def _bisect(self, key: bytes, data: bytes | None, high: cython.Py_ssize_t, above: cython.bint) -> cython.Py_ssize_t:
+        """The first line, `high` at the last, whose key (and data) is not below, with `above`: is above; sets `_equal`."""
         image: bytearray = self.data
         header: cython.Py_ssize_t = self._header
         end: cython.Py_ssize_t = self.page_size
         mask: cython.int = self._compact_mask
         large: cython.bint = self._large
-        state: cython.int = image[34] | image[35] << 8
-        first: cython.int = (state >> 12) & 7
+        first: cython.int = ((image[34] | image[35] << 8) >> 12) & 7
         low: cython.Py_ssize_t = 0
-        high: cython.Py_ssize_t
         middle: cython.Py_ssize_t
         at: cython.Py_ssize_t
         offset: cython.Py_ssize_t
@@ -828,11 +696,10 @@ class MutablePage:
         size: cython.int
         word: cython.int
         prefix: cython.int
-        order: cython.int
-        exact: cython.bint = False
+        side: cython.int
         if first == 0:
             first = 1
-        high = (state & 0xFFF) - first
+        self._equal = False
         while low < high:
             middle = (low + high) >> 1
             at = end - 4 * (middle + first + 1)
@@ -850,23 +717,15 @@ class MutablePage:
             stop = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
             if prefix > head_size or stop > offset + size:
                 self._find(middle)  # says what is wrong
-            order = _order(image, head, prefix, start, stop, key)
-            if order < 0:
+            side = order(image, head, prefix, start, stop, key)
+            if side == 0 and data is not None:
+                side = order(image, 0, 0, stop, offset + size, data)
+            if side < 0 or (above and side == 0):
                 low = middle + 1
-            elif order > 0:
-                high = middle
-                exact = False
-            elif data is None:
-                high = middle
-                exact = True
             else:
-                order = _order(image, 0, 0, stop, offset + size, data)
-                if order < 0:
-                    low = middle + 1
-                else:
-                    high = middle
-                    exact = order == 0
-        return low if exact else -1 - low
+                high = middle
+                self._equal = side == 0
+        return low
 
     def encloses(self, bookmark: bytes, whole: cython.bint) -> bool:
         """Whether a leaf of a tree surely is where a bookmark belongs, `whole`: of key and data.
@@ -875,15 +734,15 @@ class MutablePage:
         """
         image: bytearray = self.data
         last: cython.Py_ssize_t = self.line_count - 1
-        if _get32(image, 16) and (last < 0 or self._order_of(0, bookmark, whole) > 0):
+        if get32(image, 16) and (last < 0 or self._order_of(0, bookmark, whole) > 0):
             return False
-        return not _get32(image, 20) or (last >= 0 and self._order_of(last, bookmark, whole) >= 0)
+        return not get32(image, 20) or (last >= 0 and self._order_of(last, bookmark, whole) >= 0)
 
     @cython.cfunc
     def _order_of(self, line: cython.Py_ssize_t, bookmark: bytes, whole: cython.bint) -> cython.int:
         self._find(line)
-        head: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
-        return _order(self.data, head, self._shared, self._suffix, self._end if whole else self._cut, bookmark)
+        head: cython.Py_ssize_t = self._header + (get16(self.data, self.page_size - 2) & self._compact_mask)
+        return order(self.data, head, self._shared, self._suffix, self._end if whole else self._cut, bookmark)
 
     def room_before(
         self, line: cython.Py_ssize_t, key: bytes, count: cython.Py_ssize_t, density: cython.int, reserve: cython.Py_ssize_t
@@ -896,14 +755,14 @@ class MutablePage:
         image: bytearray = self.data
         root: cython.bint = self._is_root()
         shared: cython.Py_ssize_t = 0
-        prefix: cython.Py_ssize_t = 0 if root else _get16(image, self.page_size - 4) & self._compact_mask
-        free: cython.Py_ssize_t = _get16(image, 28) - reserve
+        prefix: cython.Py_ssize_t = 0 if root else get16(image, self.page_size - 4) & self._compact_mask
+        free: cython.Py_ssize_t = get16(image, 28) - reserve
         if prefix:
             shared = common_prefix(self.prefix(), key)
             if shared < MIN_PREFIX:
                 shared = 0
         size: cython.Py_ssize_t = len(key) - shared + count + (8 if shared else 6)
-        if not root and line and not _get32(image, 20) and line == self.line_count:
+        if not root and line and not get32(image, 20) and line == self.line_count:
             free -= (self.page_size - self._header - 4) * (100 - density) // 100
         return shared if size <= free else -1
 
@@ -912,60 +771,16 @@ class MutablePage:
         return self._seek_child(bookmark)
 
     @cython.cfunc
-    @cython.boundscheck(False)
-    @cython.wraparound(False)
     def _seek_child(self, bookmark: bytes) -> cython.Py_ssize_t:
-        image: bytearray = self.data
-        header: cython.Py_ssize_t = self._header
-        end: cython.Py_ssize_t = self.page_size
-        mask: cython.int = self._compact_mask
-        large: cython.bint = self._large
-        state: cython.int = image[34] | image[35] << 8
-        first: cython.int = (state >> 12) & 7
-        low: cython.Py_ssize_t = 0
-        high: cython.Py_ssize_t
-        middle: cython.Py_ssize_t
-        at: cython.Py_ssize_t
-        offset: cython.Py_ssize_t
-        start: cython.Py_ssize_t
-        stop: cython.Py_ssize_t
-        head: cython.Py_ssize_t = header + ((image[end - 2] | image[end - 1] << 8) & mask)
-        head_size: cython.int = (image[end - 4] | image[end - 3] << 8) & mask
-        size: cython.int
-        word: cython.int
-        prefix: cython.int
-        if first == 0:
-            first = 1
-        high = (state & 0xFFF) - first - 1
-        if high < 0:
+        last: cython.Py_ssize_t = self.line_count - 1
+        if last < 0:
             raise self._damaged("an internal page without a node", 34)
-        while low < high:
-            middle = (low + high) >> 1
-            at = end - 4 * (middle + first + 1)
-            size = (image[at] | image[at + 1] << 8) & mask
-            word = image[at + 2] | image[at + 3] << 8
-            offset = header + (word & mask)
-            if size < 4:
-                self._find(middle)
-                start, prefix = offset + 2, 0
-            elif (image[offset + 1] >> 5 if large else word >> 13) & 4:
-                prefix = (image[offset] | image[offset + 1] << 8) & 0x1FFF
-                start = offset + 4
-            else:
-                start, prefix = offset + 2, 0
-            stop = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
-            if prefix > head_size or stop > offset + size:
-                self._find(middle)  # says what is wrong
-            if _order(image, head, prefix, start, stop, bookmark) > 0:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        return self._bisect(bookmark, None, last, True)
 
     def step_down(self, bookmark: bytes, objid: cython.longlong) -> int:
         """The child in whose subtree a bookmark belongs; 0 on a leaf, -1 where the page is not of the object `objid`."""
         image: bytearray = self.data
-        if _get32(image, 24) != objid:
+        if get32(image, 24) != objid:
             return -1
         if image[36] & PAGE_LEAF:
             return 0
@@ -977,8 +792,8 @@ class MutablePage:
     def node(self, line: cython.Py_ssize_t) -> tuple[int, bytes, bytes]:
         """(flags without "compressed", complete key, data) of a line."""
         self._find(line)
-        key = _fetch(self.data, self._suffix, self._cut)
+        key = fetch(self.data, self._suffix, self._cut)
         if self._shared:
-            at: cython.Py_ssize_t = self._header + (_get16(self.data, self.page_size - 2) & self._compact_mask)
-            key = _fetch(self.data, at, at + self._shared) + key
-        return self._flags & 3, key, _fetch(self.data, self._cut, self._end)
+            at: cython.Py_ssize_t = self._header + (get16(self.data, self.page_size - 2) & self._compact_mask)
+            key = fetch(self.data, at, at + self._shared) + key
+        return self._flags & 3, key, fetch(self.data, self._cut, self._end)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from esent.constants import codes
 from esent.errors import jet_error
 from esent.pages.cache import CachedPage
-from esent.pages.edit import MIN_PREFIX, PAGE_SPACE_TREE, common_prefix
+from esent.pages.edit import MIN_PREFIX, PAGE_SPACE_TREE
+from esent.pages.words import common_prefix
 from esent.tree.live import (
     OPER_INSERT,
     OPER_NONE,
