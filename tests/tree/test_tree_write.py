@@ -387,3 +387,21 @@ def test_random_changes_for_long(seed: int, tmp_path: Path) -> None:
     churn(bench, model, random.Random(seed), 20000, page_size // 3)
     same(bench, model)
     prove(bench, tmp_path)
+
+
+def test_what_was_found_is_not_taken_for_a_place_on_another_leaf(tmp_path: Path) -> None:
+    """The same key is looked for again, the very same object, after something else was sought elsewhere."""
+    bench = fresh(tmp_path)
+    tree, writer = bench.tree, bench.writer
+    model = {b"%04d" % number: bytes(200) for number in range(60)}
+    for each, data in model.items():
+        tree.insert(writer, each, data)
+    key = b"%04d" % 17
+    for number, seek in enumerate((tree.seek_ge, tree.seek_lt, tree.seek_le)):
+        assert tree.find(key) is not None
+        seek(b"0055")
+        model[key] = b"new%d" % number
+        tree.replace(writer, key, b"", model[key])
+        same(bench, model)
+    writer.commit()
+    bench.close()

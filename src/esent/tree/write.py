@@ -152,6 +152,7 @@ class WritableTree:
             depth += 1
         self._stays = page is near
         self._near, self._near_dbtime, self._near_bookmark = page, page.dbtime, bookmark
+        self._found_key = self._found_data = None  # what was found is a line of another page, or of this one as it was
         return page
 
     @cython.cfunc
