@@ -110,9 +110,21 @@ class TupleReader:
         self.columns = list(columns)
         self._count = len(self.columns)
         self._plan = RecordPlan(self.columns, large_pages=page_size > SMALL_PAGE_MAX, derived=derived)
-        self._kinds = bytes([_kind(column, rich) for column in self.columns])
-        self._sizes = bytes([INHERENT_SIZE.get(column.coltyp, 0) for column in self.columns])
-        self._converters = [rich_converter(column) if rich else converter(column) for column in self.columns]
+        # there may be very many columns of few types
+        types: dict[tuple[int, int], tuple[int, int, Callable[[bytes], Any]]] = {}
+        kinds, sizes, converters = bytearray(), bytearray(), []
+        for column in self.columns:
+            known = types.get((column.coltyp, column.code_page))
+            if known is None:
+                convert = rich_converter(column) if rich else converter(column)
+                known = _kind(column, rich), INHERENT_SIZE.get(Coltyp(column.coltyp), 0), convert
+                types[column.coltyp, column.code_page] = known
+            kinds.append(known[0])
+            sizes.append(known[1])
+            converters.append(known[2])
+        self._kinds = bytes(kinds)
+        self._sizes = bytes(sizes)
+        self._converters = converters
         # 2: NULL is the empty list, made for each tuple anew as whoever gets it may change it
         self._multiple = bytes([(2 if rich else 1) * column.is_multivalued for column in self.columns])
         self._defaults = [
