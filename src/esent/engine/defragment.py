@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from esent.catalog.schema import Catalog
 from esent.constants import params
-from esent.engine.leftovers import Forest, sweep_leaf
+from esent.engine.leftovers import Forest, reclaim_space, sweep_leaf
 from esent.engine.transactions import UnloggedWriter
 from esent.engine.versioned import VersionedTree
 from esent.errors import JetError
 from esent.pages.edit import PAGE_LONG_VALUE
+from esent.recovery.traces import Traces
 from esent.tree.account import tree_at
 from esent.tree.defragment import LeafMerger
 
@@ -75,6 +76,7 @@ class Defragmentation:
 
     def _run(self) -> None:
         try:
+            self._reclaim()
             for _ in range(self.passes):
                 if not self._pass():
                     break
@@ -84,6 +86,18 @@ class Defragmentation:
             self._finished.set()
         if self._done is not None:
             self._done()
+
+    def _reclaim(self) -> None:
+        """Make the pages of the database free that no table has, as a crash leaves them, if nobody is at work just now."""
+        instance = self.database.instance
+        with instance.lock:
+            if (
+                self.table is None
+                and not instance.backup.in_progress
+                and instance.cleanup.allowed
+                and instance.transactions.at_rest
+            ):
+                reclaim_space(self.database, Forest.of(Catalog.load(self.database.store)), Traces())
 
     def _pass(self) -> bool:
         """Once over all trees; False where it was ended."""

@@ -393,6 +393,13 @@ class Transactions:
                     self.instance.append(Commit0(writer.procid, 0, self.store.next_id()))
                 self._finish(writer)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether no transaction is open and nothing is left to clean up, so that the pages alone say what there is."""
+        store = self.store
+        store.collect()
+        return store.oldest is None and not store.removable
+
     def clean_quietly(self, *, undone_only: bool = False) -> None:
         """A clean-up that nobody asked for: what it meets is not the caller's business, a dead log is known to the instance."""
         try:
