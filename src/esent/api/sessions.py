@@ -163,10 +163,11 @@ class ThreadSession:
         self.give_back(name, opened)
         return result
 
-    def change(self, name: str, step: Callable[[Cursor, OpenTable], T]) -> T:
-        """What `step` returns, which changes the table with the lock of the instance held. An error undoes what it did.
+    def change(self, name: str, step: Callable[[Cursor, OpenTable, bool], T]) -> T:
+        """What `step` returns, which changes the table with the lock of the instance held.
 
-        It is durable when this returns, or a part of the transaction that is open.
+        It is durable when this returns, or a part of the transaction that is open. `step` is told whether the transaction is
+        its own, which an error undoes; in that of the caller it has to see to that.
         """
         own = not self.level
         if own:
@@ -174,7 +175,15 @@ class ThreadSession:
         try:
             opened = self.open(name)
             try:
-                result = self._step(opened, step, own)
+                cursor = short_call.begin_in_transaction(self.sesid, opened.tableid)
+                if cursor is None:
+                    with cursor_call(self.sesid, opened.tableid) as found, found.lock:
+                        result = step(found, opened, own)
+                else:
+                    try:
+                        result = step(cursor, opened, own)
+                    finally:
+                        short_call.end(cursor)
             except BaseException:
                 self.close(opened)
                 raise
@@ -186,22 +195,6 @@ class ThreadSession:
             if own and self.level:
                 jet.JetRollback(self.sesid)
             raise
-
-    def _step(self, opened: OpenTable, step: Callable[[Cursor, OpenTable], T], own: bool) -> T:
-        cursor = short_call.begin_in_transaction(self.sesid, opened.tableid)
-        if cursor is None:
-            with cursor_call(self.sesid, opened.tableid) as found:
-                return self._undoable(found, opened, step, own)
-        try:
-            return self._undoable(cursor, opened, step, own)
-        finally:
-            short_call.end(cursor)
-
-    @staticmethod
-    def _undoable(cursor: Cursor, opened: OpenTable, step: Callable[[Cursor, OpenTable], T], own: bool) -> T:
-        # in a transaction of the caller it is a level of its own that an error undoes
-        with cursor.lock if own else cursor.session.implicit_transaction():
-            return step(cursor, opened)
 
     def cursor(self, name: str) -> Use:
         """A cursor for one call. Closed, not kept, where the call fails: nobody knows what state it is in."""

@@ -450,11 +450,11 @@ class Table:
         """
         row = {**(values or {}), **columns}
 
-        def step(cursor: Cursor, opened: OpenTable) -> Any:
+        def step(cursor: Cursor, opened: OpenTable, own: bool) -> Any:
             layout = opened.layout(cursor)
             plan = insert_plan(cursor, to_bytes)
-            if plan is None or plan.insert(cursor, row) is None:
-                return self._insert(cursor, layout, row)
+            if plan is None or (plan.insert(cursor, row) if own else plan.insert_alone(cursor, row)) is None:
+                return self._insert(cursor, layout, row, own=own)
             return _key_of(cursor, layout, row, plan.number)
 
         return self.database.sessions.current().change(self.name, step)
@@ -495,11 +495,11 @@ class Table:
             if place < len(rows):
                 row = dict(rows[place].items())
                 with cursor.lock:
-                    self._insert(cursor, layout, row)
+                    self._insert(cursor, layout, row, own=True)
                 place += 1
 
-    def _insert(self, cursor: Cursor, layout: Layout, values: Mapping[str, Any]) -> Any:
-        """Insert a row column by column, in a transaction level that an error undoes; its primary key."""
+    def _insert(self, cursor: Cursor, layout: Layout, values: Mapping[str, Any], *, own: bool) -> Any:
+        """Insert a row column by column; its primary key. `own`: in a transaction level that an error undoes."""
         number = cursor.view.autoincrement
         numbered = number is not None and any(
             value is not None and layout.column(name) is number for name, value in values.items()
@@ -512,7 +512,7 @@ class Table:
         if number is not None and cursor.update is not None:
             _, data = access.fixed_value(cursor.update.image(), number.fid, number.record_offset, number.max_size)
             drawn = int.from_bytes(data, "little")
-        update.make_at_once(cursor)
+        _make(cursor, own)
         return _key_of(cursor, layout, values, drawn)
 
     def update(self, key: Any, values: Mapping[str, Any] | None = None, /, **columns: Any) -> None:
@@ -522,7 +522,7 @@ class Table:
         """
         row = {**(values or {}), **columns}
 
-        def step(cursor: Cursor, opened: OpenTable) -> None:
+        def step(cursor: Cursor, opened: OpenTable, own: bool) -> None:
             layout = opened.layout(cursor)
             self._require(cursor, layout, key)
             update.prepare(cursor, grbits.JET_prepReplace)
@@ -530,24 +530,27 @@ class Table:
             for name in row if plan is None else plan.change(cursor, row):
                 column = layout.column(name)
                 _set(cursor, column, row[name], present=_instances(cursor, column))
-            update.make_at_once(cursor)
+            _make(cursor, own)
 
         self.database.sessions.current().change(self.name, step)
 
     def delete(self, key: Any) -> None:
         """Delete the row with a primary key, or a row that was read. JET_errRecordNotFound, JET_errWriteConflict."""
 
-        def step(cursor: Cursor, opened: OpenTable) -> None:
+        def step(cursor: Cursor, opened: OpenTable, own: bool) -> None:
             self._require(cursor, opened.layout(cursor), key)
-            cursor.require_updatable()
-            update.delete_at_once(cursor)
+            if own:
+                cursor.require_updatable()
+                update.delete_at_once(cursor)
+            else:
+                update.delete(cursor)
 
         self.database.sessions.current().change(self.name, step)
 
     def add(self, key: Any, column: str, amount: int) -> int:
         """Add to an escrow column; its value before. Sessions that add at the same time do not conflict."""
 
-        def step(cursor: Cursor, opened: OpenTable) -> int:
+        def step(cursor: Cursor, opened: OpenTable, own: bool) -> int:
             layout = opened.layout(cursor)
             self._require(cursor, layout, key)
             target = layout.column(column)
@@ -571,6 +574,13 @@ class Table:
 
     def delete_index(self, name: str) -> None:
         self.database.change_table(self.name, delete_index=name)
+
+
+def _make(cursor: Cursor, own: bool) -> None:
+    if own:
+        update.make_at_once(cursor)
+    else:
+        update.make(cursor)
 
 
 def _set(cursor: Cursor, column: Column, value: Any, *, present: int) -> None:

@@ -135,6 +135,13 @@ class RowPlan:
                 tree.insert(session, entry, key)
         return key
 
+    def insert_alone(self, cursor: Cursor, row: dict[str, Any]) -> bytes | None:
+        """`insert` that an error undoes, in a transaction that goes on then."""
+        if not self._indexes:
+            return self.insert(cursor, row)  # one change, which is made or not
+        with cursor.session.implicit_transaction():
+            return self.insert(cursor, row)
+
     def insert_run(self, cursor: Cursor, rows: Sequence[Any], start: int, end: int) -> int:
         """Insert rows `start` to `end` as `insert` does, up to one that has to go the long way; the place of that, or `end`."""
         if end == start + 1:

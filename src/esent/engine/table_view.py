@@ -120,6 +120,7 @@ class TableView:
         self.chunk = table.long_value_chunk or chunk_size(page_size)
         self._sort_key = sort_key
         self._definitions: dict[int, KeyDefinition] = {}
+        self._index_columns: dict[int, frozenset[int]] = {}
         self.key_plans: dict[int, RecordKeyPlan | None] = {}  # by identity of the index, as `_definitions`
         self.setters: dict[int, Setter] = {}  # of the columns that were set, by id
         self.row_plan: RowPlan | bool | None = None  # how whole rows are inserted, False where only column by column
@@ -189,7 +190,13 @@ class TableView:
             self._definitions[id(index)] = found
         return found
 
-    def index_columns(self, index: Index) -> set[int]:
+    def index_columns(self, index: Index) -> frozenset[int]:
         """The columns that decide about the entries of an index."""
-        definition = self.definition(index)
-        return {segment.column for segment in definition.segments} | {column for column, _ in definition.conditions}
+        found = self._index_columns.get(id(index))
+        if found is None:
+            definition = self.definition(index)
+            found = frozenset(
+                [*(segment.column for segment in definition.segments), *(column for column, _ in definition.conditions)]
+            )
+            self._index_columns[id(index)] = found
+        return found

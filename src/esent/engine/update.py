@@ -16,7 +16,7 @@ except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
 from esent.constants import codes, grbits
-from esent.engine.callbacks import is_listening, notify
+from esent.engine.callbacks import is_listening, notify, watched
 from esent.engine.finalize import FinalizedRecord
 from esent.engine.index_entries import ReadLongValue, RecordValues, column_values
 from esent.engine.long_value_writer import PendingValue
@@ -336,10 +336,27 @@ def make(cursor: Cursor, grbit: object = 0) -> bytes:
     update = cursor.update
     if update is None or update.read_only:
         raise jet_error(codes.JET_errUpdateNotPrepared, f"no update of table {cursor.table.name} is prepared")
-    with cursor.session.implicit_transaction():
-        bookmark = _make(cursor, update, options)
+    session = cursor.session
+    if session.level and _is_one_change(cursor, update):
+        with session.instance.lock:
+            bookmark = _make(cursor, update, options)
+    else:
+        with session.implicit_transaction():
+            bookmark = _make(cursor, update, options)
     cursor.update = None
     return cursor.shown_bookmark(bookmark)
+
+
+def _is_one_change(cursor: Cursor, update: Update) -> bool:
+    """Whether all of it is one change of one node, which is made or not: then it needs no transaction level of its own."""
+    if update.pending or update.references or watched(cursor):
+        return False
+    view = cursor.view
+    if update.mode is _INSERT:
+        return not view.maintained
+    if update.mode is not _REPLACE or view.version is not None:
+        return False
+    return all(update.touched.isdisjoint(view.index_columns(index)) for index in view.maintained)
 
 
 def make_at_once(cursor: Cursor) -> None:
