@@ -111,7 +111,6 @@ def _compact(session: Session, source: Path, destination: Path, status: Compacti
             version,
             destination,
             progress=status.progress,
-            pages=database.last_pgno(),
             files=instance.files,
         )
     finally:

@@ -25,9 +25,11 @@ from esent.records import access
 from esent.records.columns import FIXED_FIRST, FIXED_LAST, TAGGED_FIRST, VARIABLE_FIRST, Column
 from esent.records.decode import SMALL_PAGE_MAX
 from esent.tools.build import VERSION_DEFAULT, Builder, new_database
+from esent.tree.allocate import DATABASE_ROOT
 from esent.tree.cursor import NODE_DELETED, Tree
 from esent.tree.fresh_space import BITMAP_PAGES
 from esent.tree.source import PageSource
+from esent.tree.space import available_extents, owned_extents
 
 Progress = Callable[[int, int], None]
 """Told pages done and pages in all; what it raises ends the copy."""
@@ -102,36 +104,74 @@ class _Renumbering:
         return b"".join(parts)
 
 
+class _Meter:
+    """Progress in pages of the source: of those its trees own, what is free counted with what is in use (as recorded)."""
+
+    def __init__(self, source: PageSource, progress: Progress) -> None:
+        self._source = source
+        self._progress = progress
+        owned, free = self._pages(DATABASE_ROOT, DATABASE_ROOT)
+        self._total = max(owned - free, SYSTEM_PAGES)
+        self._done = self._goal = SYSTEM_PAGES
+        self._step = 1
+        self._tell()
+
+    def _pages(self, root: int, objid: int) -> tuple[int, int]:
+        """What a tree owns, and what of it nothing uses."""
+        extents = owned_extents(self._source, root, objid), available_extents(self._source, root, objid)
+        owned, free = (sum(extent.pages for extent in each) for each in extents)
+        return owned, free
+
+    def begin_table(self, table: Table) -> None:
+        owned, free = self._pages(table.root, table.objid)
+        self._goal = min(self._done + owned, self._total)
+        self._step = 1 + free // max(owned - free, 1)
+
+    def page(self) -> None:
+        """A leaf of rows or of long values is done."""
+        self._done = min(self._done + self._step, self._goal)
+        self._tell()
+
+    def begin_indexes(self, count: int) -> None:
+        self._step = (self._goal - self._done) // count if count else 0
+
+    def end_table(self) -> None:
+        self._done = self._goal
+        self._tell()
+
+    def _tell(self) -> None:
+        self._progress(self._done, self._total)
+
+
 class _Copier:
     """Copies the tables of a source, one after another."""
 
-    def __init__(self, source: PageSource, builder: Builder, progress: Progress, total: int) -> None:
+    def __init__(self, source: PageSource, builder: Builder, progress: Progress) -> None:
         self._source = source
         self._catalog = Catalog.load(source)
         self._builder = builder
-        self._progress = progress
-        self._total = total
-        self._done = SYSTEM_PAGES
+        self._meter = _Meter(source, progress)
 
     def run(self) -> None:
         names = [name for name in self._catalog.names() if not self._catalog.is_system(name)]
-        self._progress(self._done, self._total)
         # a template comes before what is derived from it
         names.sort(key=lambda name: (self._catalog.table(name).is_derived, name.upper()))
         for name in names:
             self._table(self._catalog.table(name))
             self._catalog.forget(name)
 
-    def _pages(self, tree: Tree) -> Iterator[tuple[bytes, bytes]]:
+    def _nodes(self, tree: Tree, *, told: bool = True) -> Iterator[tuple[bytes, bytes]]:
         for page in tree.leaves():
             for line in range(page.line_count):
                 if not page.node_flags(line) & NODE_DELETED:
                     yield page.key(line), page.value(line)
-            self._done += 1
-            self._progress(min(self._done, self._total), self._total)
+            if told:
+                self._meter.page()
 
     def _table(self, old: Table) -> None:
         builder = self._builder
+        meter = self._meter
+        meter.begin_table(old)
         small = self._source.page_size <= SMALL_PAGE_MAX
         renumbering = _Renumbering(old, small) if self._has_gaps(old) else None
         new = copy(old)
@@ -155,21 +195,29 @@ class _Copier:
             made = builder.child(tree, index.objid, flags, index.density)
             index.root = made.space.root
             below.append((Tree(self._source, origin.root, origin.objid), made))
+        values = None
         if old.long_value_root:
             new.long_value_objid = builder.next_objid()
-            made = builder.child(tree, new.long_value_objid, PAGE_LONG_VALUE, LONG_VALUE_DENSITY)
-            new.long_value_root = made.space.root
-            below.append((Tree(self._source, old.long_value_root, old.long_value_objid), made))
-        for key, record in self._pages(Tree(self._source, old.root, old.objid)):
+            values = builder.child(tree, new.long_value_objid, PAGE_LONG_VALUE, LONG_VALUE_DENSITY)
+            new.long_value_root = values.space.root
+            for key, data in self._nodes(Tree(self._source, old.long_value_root, old.long_value_objid)):
+                values.nodes.add(key, data)
+            values.end()
+        for key, record in self._nodes(Tree(self._source, old.root, old.objid)):
             tree.nodes.add(key, record if renumbering is None else renumbering.record(record))
         tree.end()
+        meter.begin_indexes(len(below))
         for origin_tree, made in below:
-            for key, data in self._pages(origin_tree):
+            for key, data in self._nodes(origin_tree, told=False):
                 made.nodes.add(key, data)
             made.end()
+            meter.page()
+        if values is not None:
+            below.append((Tree(self._source, old.long_value_root, old.long_value_objid), values))
         for _, made in below:
             made.complete(builder.output)
         tree.complete(builder.output)
+        meter.end_table()
         builder.tables.append(new)
 
     def _has_gaps(self, table: Table) -> bool:
@@ -197,20 +245,19 @@ def compact(
     destination: str | Path,
     *,
     progress: Progress | None = None,
-    pages: int = 0,
     files: FileSystem = FILES,
 ) -> None:
     """Copy the database that `source` shows into the new file `destination`, which is clean and belongs to no log.
 
-    `pages` is how many the source has, for the progress. JET_errDatabaseDuplicate: the file is there. After an error there is
-    no new file.
+    `progress(done, total)` counts pages of the source that are in use. JET_errDatabaseDuplicate: the file is there. After an
+    error there is no new file.
     """
     goal = Path(destination)
     if files.exists(goal):
         raise jet_error(codes.JET_errDatabaseDuplicate, "compacting into a file that is there", file=goal)
     with new_database(goal, source.page_size, max(version, VERSION_DEFAULT), files=files) as builder:
         tell = progress if progress is not None else _silent
-        _Copier(source, builder, tell, max(pages, SYSTEM_PAGES)).run()
+        _Copier(source, builder, tell).run()
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -228,7 +275,7 @@ def compact_file(
                 codes.JET_errDatabaseDirtyShutdown, "compacting a database that was not closed well", file=database.path
             )
         version = (header.version, header.update_major, header.update_minor)
-        compact(database, version, destination, progress=progress, pages=database.page_count, files=files)
+        compact(database, version, destination, progress=progress, files=files)
 
 
 __all__ = ["compact", "compact_file"]

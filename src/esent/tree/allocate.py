@@ -261,7 +261,7 @@ class Space:
                 self._set_header(self.header._replace(word=self.header.word & ~(((1 << least) - 1) << bit)))
                 first = self.name.fdp + 1 + bit
                 return Extent(first, first + least - 1)
-            self.convert(0)
+            self.convert(least)
         if self.is_database or self.name.objid in SYSTEM_OBJIDS:
             extent = self.available().find_run(least, 0)
             if extent is None:
