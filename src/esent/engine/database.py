@@ -173,6 +173,7 @@ class AttachedDatabase:
         store.growth = number(params.JET_paramDbExtensionSize)
         store.fragment = number(params.JET_paramPageFragment)
         store.log_undo_info = lambda page: instance.transactions.log_undo_info(self.dbid, page)
+        store.versions = instance.transactions.store
         store.reserved_space = lambda page, beside: instance.transactions.reserved_space(self.dbid, page, beside=beside)
         store.dead = lambda page: instance.transactions.dead_lines(self.dbid, page)
         store.settled = lambda page: instance.transactions.is_settled(self.dbid, page)

@@ -17,7 +17,6 @@ except ImportError:
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from copy import copy
 from typing import Any, Protocol
 
 from esent.constants import codes
@@ -87,6 +86,7 @@ from esent.tree.live import (
     Writer,
 )
 from esent.tree.write import DEFAULT_DENSITY, WritableTree
+from esent.versions.store import VersionStore
 
 DEFAULT_CACHE_PAGES = 1 << 16
 DEFAULT_GROWTH = 256
@@ -122,9 +122,10 @@ class DatabaseStore:
     """The live pages of one database; a `tree.live.NodeStore`, a page source, and what redo functions work on.
 
     For the owner to set: `log_undo_info(page)` is called before a page is written, `reserved_space(page, beside)` gives the
-    bytes that must stay free on it, `dead(page)` the lines of nodes that nobody can see any more, `settled(page)`
-    whether no node has versions; `holding(first, last)` keeps backups off pages while they are written, `writing()` waits while
-    writes are frozen; `extended(pages)` is told of a file that has become longer; `tend()` is called between two operations.
+    bytes that must stay free on it (none while `versions` has no images), `dead(page)` the lines of nodes that nobody can see
+    any more, `settled(page)` whether no node has versions; `holding(first, last)` keeps backups off pages while they are
+    written, `writing()` waits while writes are frozen; `extended(pages)` is told of a file that has become longer; `tend()` is
+    called between two operations.
     """
 
     dbid: int = cython.declare(cython.int, visibility="readonly")
@@ -142,6 +143,7 @@ class DatabaseStore:
     read_page: Callable[[int], bytes] = cython.declare(object, visibility="readonly")
     log_undo_info: Callable[[CachedPage], None] | None = cython.declare(object, visibility="public")
     reserved_space: Callable[[CachedPage, tuple[bytes, bytes] | None], int] | None = cython.declare(object, visibility="public")
+    versions: VersionStore | None = cython.declare(VersionStore, visibility="public")
     dead: Callable[[CachedPage], list[int]] | None = cython.declare(object, visibility="public")
     settled: Callable[[CachedPage], bool] | None = cython.declare(object, visibility="public")
     holding: Callable[[int, int], AbstractContextManager[None]] = cython.declare(object, visibility="public")
@@ -188,6 +190,7 @@ class DatabaseStore:
         self.read_page = self.cache.read_page
         self.log_undo_info = None
         self.reserved_space = None
+        self.versions = None
         self.dead = None
         self.settled = None
         self.holding = lambda _first, _last: nullcontext()
@@ -279,6 +282,8 @@ class DatabaseStore:
             self._steady -= 1
 
     def reserved(self, page: CachedPage, beside: tuple[bytes, bytes] | None) -> int:
+        if self.versions is not None and not self.versions.image_count:
+            return 0
         return self.reserved_space(page, beside) if self.reserved_space is not None else 0
 
     def dead_lines(self, page: CachedPage) -> list[int]:
@@ -523,15 +528,19 @@ class DatabaseStore:
     def split(self, writer: Writer, name: TreeName, levels: Sequence[SplitLevel], operation: Operation | None) -> None:
         dbtime = self._common_dbtime(page for level in levels for page in (level.page, level.right) if page is not None)
         chain = [self._split_record(writer, name, level, dbtime) for level in levels]
-        folded = self._operation_record(writer, name, levels[-1].page, dbtime, operation) if operation is not None else None
+        records: list[Record] = list(chain)
+        folded = None
+        if operation is not None:
+            leaf = levels[-1].page
+            logged = self._operation_record(writer, name, leaf, dbtime, operation)
+            records.append(logged)
+            # the versions are not redo's to make here, but the node is marked all the same
+            unversioned = Operation(operation.kind, operation.line, operation.key, operation.data)
+            folded = self._operation_record(writer, name, leaf, dbtime, unversioned)
+            folded.flags = logged.flags
         pages = [pgno for each in chain for pgno in (each.pgno, each.pgno_new, each.pgno_right) if pgno]
-        self._log_macro(writer, dbtime, [*chain, *([folded] if folded is not None else [])], pages)
+        self._log_macro(writer, dbtime, records, pages)
         self._begun = writer.begin_position
-        if folded is not None:  # the versions are not redo's to make here
-            folded = copy(folded)
-            folded.rceid = 0
-            if isinstance(folded, FlagInsertAndReplaceData):
-                folded.rceid_replace = 0
         redo_split(self, self._sessions, self._session, self._position.generation, chain, folded)
 
     def _common_dbtime(self, pages: Iterable[CachedPage]) -> int:

@@ -54,6 +54,7 @@ cdef class VersionStore:
     cdef public long long limit
     cdef readonly long long size
     cdef public long long epoch
+    cdef readonly long long image_count
     cdef dict _trees
     cdef dict _open
     cdef object _committed
@@ -80,4 +81,5 @@ cdef class VersionStore:
         long long pgno=*,
     )
     cdef int _drop(self, Version version, leaving, bint deleted)
+    cdef int _close_image(self, TreeVersions tree, long long rceid)
     cdef int _image_done(self, Version version)

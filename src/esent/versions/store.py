@@ -75,12 +75,12 @@ class TreeVersions:
         self.objid: int = objid
         self.owner: Any = owner
         self.unique: bool = unique
-        self.chains: dict[tuple[bytes, bytes], Chain] = {}
+        self.chains: dict[bytes | tuple[bytes, bytes], Chain] = {}  # by key, or key and data
         self.open_images: dict[int, Version] = {}
 
     @cython.ccall
     def chain(self, key: bytes, data: bytes) -> Chain | None:
-        return self.chains.get((key, b"" if self.unique else data)) if self.chains else None
+        return self.chains.get(key if self.unique else (key, data)) if self.chains else None
 
 
 @cython.cclass
@@ -217,12 +217,16 @@ def add_to_counter(data: bytes, offset: int, delta: int, size: int) -> bytes:
 
 @cython.cclass
 class VersionStore:
-    """All versions of an instance, at most `limit` bytes; `epoch` goes up with every change of what anybody might see."""
+    """All versions of an instance, at most `limit` bytes.
+
+    `epoch` goes up with every change of what anybody might see; `image_count`: the open replaces and flag-deletes of all trees.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit: int = limit
         self.size: int = 0
         self.epoch: int = 0
+        self.image_count: int = 0
         self._trees: dict[tuple[int, int], TreeVersions] = {}
         self._open: dict[int, Transaction] = {}
         self._committed: deque[Transaction] = deque()
@@ -282,7 +286,7 @@ class VersionStore:
             for version in transaction.versions:
                 if version.oper in (_REPLACE, _FLAG_DELETE) and version.chain is not None:
                     self._image_done(version)
-                    version.chain.tree.open_images.pop(version.rceid, None)
+                    self._close_image(version.chain.tree, version.rceid)
             self._committed.append(transaction)
         self.collect()
 
@@ -356,10 +360,10 @@ class VersionStore:
 
         `pgno`: the page the node of a logged replace or flag-delete is on now.
         """
-        bookmark = (key, b"" if tree.unique else data)
-        chain: Chain | None = tree.chains.get(bookmark)
+        place: bytes | tuple[bytes, bytes] = key if tree.unique else (key, data)
+        chain: Chain | None = tree.chains.get(place)
         if chain is None:
-            chain = tree.chains[bookmark] = Chain(tree, key, bookmark[1])
+            chain = tree.chains[place] = Chain(tree, key, b"" if tree.unique else data)
         version = Version(transaction, oper, rceid, chain)
         version.before = before
         version.offset = offset
@@ -368,6 +372,7 @@ class VersionStore:
         transaction.versions.append(version)
         if oper in (_REPLACE, _FLAG_DELETE):
             tree.open_images[rceid] = version
+            self.image_count += 1
             if pgno:
                 version.pgno = pgno
                 self._images.setdefault((tree.dbid, pgno), {})[rceid] = version
@@ -395,15 +400,21 @@ class VersionStore:
         tree: TreeVersions = chain.tree
         if version.oper in (_REPLACE, _FLAG_DELETE):
             self._image_done(version)
-            tree.open_images.pop(version.rceid, None)
+            self._close_image(tree, version.rceid)
         if deleted:
             chain.deleted = True
         chain.versions.remove(version)
         if not chain.versions:
-            bookmark = (chain.key, chain.data)
-            del tree.chains[bookmark]
+            del tree.chains[chain.key if tree.unique else (chain.key, chain.data)]
             if chain.deleted and tree.owner is not None:
-                leaving.setdefault((tree.dbid, tree.objid), {})[bookmark] = tree.owner
+                leaving.setdefault((tree.dbid, tree.objid), {})[chain.key, chain.data] = tree.owner
+        return 0
+
+    @cython.cfunc
+    def _close_image(self, tree: TreeVersions, rceid: cython.longlong) -> cython.int:
+        """The change is not open any more."""
+        if tree.open_images.pop(rceid, None) is not None:
+            self.image_count -= 1
         return 0
 
     # -- clean-up -----------------------------------------------------------------------------------------------------
