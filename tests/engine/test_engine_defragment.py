@@ -379,3 +379,47 @@ def test_defragmentation_beside_writers(tmp_path: Path) -> None:
     report = verify_database(home.path)
     assert (complaints(report), report.pages_leaked) == ([], 0)
     assert len(numbers(home.path)) == 500 + written[0]
+
+
+@pytest.mark.parametrize(("pattern", "most"), [("down", 42), ("middle", 42), ("up", 50)])
+def test_runs_of_inserts_fill_their_pages(tmp_path: Path, pattern: str, most: int) -> None:
+    """1000 nodes of about 120 bytes: 33 fit on a page; halves that stay half would take more than 60."""
+    (tmp_path / "live").mkdir()
+    database = LiveDatabase(tmp_path / "live")
+    tree = database.create_tree(unique=True)
+    session = database.session
+    with session.implicit_transaction():
+        for number in range(40):
+            tree.insert(session, b"a%05d" % number, bytes(100))
+            tree.insert(session, b"z%05d" % number, bytes(100))
+    before = len(leaves(database, tree))
+    keys = [b"m%05d" % number for number in range(1000)]
+    if pattern == "down":
+        keys = [b"0%05d" % (1000 - number) for number in range(1000)]
+    elif pattern == "up":
+        keys = [b"zz%05d" % number for number in range(1000)]
+    session.begin()
+    for key in keys:
+        tree.insert(session, key, bytes(100))
+    session.commit()
+    assert len(leaves(database, tree)) - before < most
+    found = contents(database, tree)
+    assert len(found) == 1080
+    live = {pgno: comparable(database.store.read_page(pgno)) for pgno in leaves(database, tree)}
+    copy = database.kill_and_recover(tmp_path / "copy")
+    assert copy.contents(tree.root) == found
+    assert {pgno: comparable(data) for pgno, data in copy.pages(list(live)).items()} == live
+    database.close()
+
+
+def test_inserts_by_chance_split_pages_in_the_middle(tmp_path: Path) -> None:
+    database = LiveDatabase(tmp_path)
+    tree = database.create_tree(unique=True)
+    numbers_by_chance = list(range(1500))
+    random.Random(4).shuffle(numbers_by_chance)
+    database.session.begin()
+    for number in numbers_by_chance:
+        tree.insert(database.session, b"%05d" % number, bytes(100))
+    database.session.commit()
+    assert len(leaves(database, tree)) < 1500 / 33 / 0.64  # as full as splits in the middle leave pages
+    database.close()

@@ -176,6 +176,7 @@ class AttachedDatabase:
         store.versions = instance.transactions.store
         store.reserved_space = lambda page, beside: instance.transactions.reserved_space(self.dbid, page, beside=beside)
         store.dead = lambda page: instance.transactions.dead_lines(self.dbid, page)
+        store.inserted = lambda page, line: instance.transactions.inserted_by(self.dbid, page, line)
         store.settled = lambda page: instance.transactions.is_settled(self.dbid, page)
         store.holding = self._ranges.hold
         store.writing = instance.gate.writing

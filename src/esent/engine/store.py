@@ -123,9 +123,9 @@ class DatabaseStore:
 
     For the owner to set: `log_undo_info(page)` is called before a page is written, `reserved_space(page, beside)` gives the
     bytes that must stay free on it (none while `versions` has no images), `dead(page)` the lines of nodes that nobody can see
-    any more, `settled(page)` whether no node has versions; `holding(first, last)` keeps backups off pages while they are
-    written, `writing()` waits while writes are frozen; `extended(pages)` is told of a file that has become longer; `tend()` is
-    called between two operations.
+    any more, `settled(page)` whether no node has versions, `inserted(page, line)` the version that inserted one, or 0;
+    `holding(first, last)` keeps backups off pages while they are written, `writing()` waits while writes are frozen;
+    `extended(pages)` is told of a file that has become longer; `tend()` is called between two operations.
     """
 
     dbid: int = cython.declare(cython.int, visibility="readonly")
@@ -146,6 +146,7 @@ class DatabaseStore:
     versions: VersionStore | None = cython.declare(VersionStore, visibility="public")
     dead: Callable[[CachedPage], list[int]] | None = cython.declare(object, visibility="public")
     settled: Callable[[CachedPage], bool] | None = cython.declare(object, visibility="public")
+    inserted: Callable[[CachedPage, int], int] | None = cython.declare(object, visibility="public")
     holding: Callable[[int, int], AbstractContextManager[None]] = cython.declare(object, visibility="public")
     writing: Callable[[], AbstractContextManager[None]] = cython.declare(object, visibility="public")
     extended: Callable[[int], None] | None = cython.declare(object, visibility="public")
@@ -193,6 +194,7 @@ class DatabaseStore:
         self.versions = None
         self.dead = None
         self.settled = None
+        self.inserted = None
         self.holding = lambda _first, _last: nullcontext()
         self.writing = nullcontext
         self.extended = None
@@ -290,6 +292,9 @@ class DatabaseStore:
         if self.dead is None or page.flags & PAGE_SPACE_TREE or not page.is_leaf:
             return []
         return self.dead(page)
+
+    def inserted_by(self, page: CachedPage, line: int) -> int:
+        return 0 if self.inserted is None else self.inserted(page, line)
 
     def is_settled(self, page: CachedPage) -> bool:
         return self.settled is None or self.settled(page)

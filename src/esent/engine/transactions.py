@@ -21,6 +21,7 @@ from esent.pages.edit import NODE_DELETED
 from esent.pages.primitives import LGPOS_MIN, Lgpos
 from esent.versions.store import (
     OPER_ACTION,
+    OPER_INSERT,
     OPER_READ_LOCK,
     OPER_REPLACE,
     OPER_WRITE_LOCK,
@@ -296,6 +297,14 @@ class Transactions:
         if tree is None or not tree.chains:
             return lines
         return [line for line in lines if tree.chain(page.key(line), page.value(line)) is None]
+
+    def inserted_by(self, dbid: int, page: PageImage, line: int) -> int:
+        """The id of the version that inserted the node at a line of a leaf; 0 where nobody has it any more."""
+        tree = self.store.known_tree(dbid, page.objid)
+        chain = tree.chain(page.key(line), page.value(line)) if tree is not None and tree.chains else None
+        if chain is None or chain.versions[-1].oper != OPER_INSERT:
+            return 0
+        return chain.versions[-1].rceid
 
     def is_settled(self, dbid: int, page: PageImage) -> bool:
         """Whether no node of a leaf has versions."""

@@ -188,6 +188,10 @@ class NodeStore(Protocol):
         """The lines of a leaf whose nodes are flagged deleted and that no transaction needs."""
         ...
 
+    def inserted_by(self, page: CachedPage, line: int) -> int:
+        """The id of the version that inserted the node at a line of a leaf, if some transaction still has it, else 0."""
+        ...
+
     def is_settled(self, page: CachedPage) -> bool:
         """Whether no transaction needs any node of a leaf as it was, or may still take back what it did there."""
         ...

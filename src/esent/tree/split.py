@@ -5,6 +5,8 @@ Rules: `reference/database-format.md` 6.3-6.5, `reference/log-and-recovery.md` 4
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from esent.constants import codes
 from esent.errors import jet_error
 from esent.pages.cache import CachedPage
@@ -23,6 +25,8 @@ from esent.tree.live import (
 Node = tuple[int, bytes, bytes]
 TAG = 4
 POINTER = 4
+_WORD = 0xFFFFFFFF  # ids of versions wrap around
+_FAR = 1 << 10
 
 
 def capacity(page: CachedPage) -> int:
@@ -152,12 +156,38 @@ def _divide(page: CachedPage, nodes: list[Node], lines: list[int], reserve: int)
     return None
 
 
-def plan_right(page: CachedPage, operation: Operation | None, reserve: int) -> SplitLevel:
-    """A leaf about half of whose nodes move to a new page. Where the operation fits nowhere it is left for later."""
+def hot_line(page: CachedPage, operation: Operation | None, inserted: Callable[[CachedPage, int], int]) -> int:
+    """Where to split a leaf so that a run of inserts finds room at once; 0 where there is no such run.
+
+    A run downwards at the begin of the tree leaves the new node alone on the page. One upwards gets what is behind it out of
+    its way, and then a page of its own; it shows by the versions of the two nodes in front (`inserted` gives their ids, 0 for
+    none), which were made one after the other, and this one at the same distance.
+    """
+    if operation is None or operation.kind != OPER_INSERT:
+        return 0
+    line = operation.line
+    if line == 0:
+        return 0 if page.previous else 1
+    before, last = (inserted(page, line - 2), inserted(page, line - 1)) if line > 1 else (0, 0)
+    if not (before and last and operation.rceid):
+        return 0
+    distance = last - before & _WORD
+    if distance >= _FAR or operation.rceid - last & _WORD != distance:
+        return 0
+    return min(line + 1, page.line_count)
+
+
+def plan_right(page: CachedPage, operation: Operation | None, reserve: int, hot: int = 0) -> SplitLevel:
+    """A leaf about half of whose nodes move to a new page, or those from line `hot` on, counted with the operation done.
+
+    Where the operation fits nowhere it is left for later.
+    """
     old = page.prefix()
     for attempt in (operation, None) if operation is not None else (None,):
         nodes = folded(page, attempt)
         lines = _balanced([stored_size(key, data, old) for _, key, data in nodes])
+        if hot and attempt is not None:
+            lines.insert(0, hot)
         divided = _divide(page, nodes, lines, reserve)
         if divided is None:
             continue

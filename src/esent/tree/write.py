@@ -34,7 +34,7 @@ from esent.tree.live import (
     Writer,
 )
 from esent.tree.merge import plan_removal
-from esent.tree.split import has_room_for_pointer, plan_append, plan_internal, plan_right, plan_vertical
+from esent.tree.split import has_room_for_pointer, hot_line, plan_append, plan_internal, plan_right, plan_vertical
 
 MAX_DEPTH = 32
 DEFAULT_DENSITY = 80
@@ -494,7 +494,7 @@ class WritableTree:
             if at_end and operation is not None and not leaf.next:
                 level = plan_append(leaf, operation)
             else:
-                level = plan_right(leaf, operation, reserve)
+                level = plan_right(leaf, operation, reserve, hot_line(leaf, operation, self.store.inserted_by))
                 if leaf.next:
                     level.right = self._sibling(leaf, leaf.next, forward=True)
             levels = self._plan_upwards(path, level)
