@@ -1,3 +1,5 @@
+# cython: annotation_typing=False
+# What a caller gives may be of any type; compiled code would answer a wrong one with TypeError.
 """Search keys of Python values, for databases in use and for files that are only read."""
 
 from __future__ import annotations

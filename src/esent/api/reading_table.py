@@ -1,3 +1,5 @@
+# cython: annotation_typing=False
+# What a caller gives may be of any type; compiled code would answer a wrong one with TypeError.
 """Tables of a database that is open for reading only: the reading half of `esent.Table`, straight from the pages."""
 
 from __future__ import annotations

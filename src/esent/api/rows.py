@@ -1,3 +1,5 @@
+# cython: annotation_typing=False
+# What a caller gives may be of any type; compiled code would answer a wrong one with TypeError.
 """Rows: records as mappings of column names to Python values, and Python values as what columns store."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# cython: annotation_typing=False
+# What a caller gives may be of any type; compiled code would answer a wrong one with TypeError.
 """One session a thread: what a database keeps for each thread that uses it, and the cursors it has open."""
 
 from __future__ import annotations

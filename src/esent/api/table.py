@@ -1,3 +1,5 @@
+# cython: annotation_typing=False
+# What a caller gives may be of any type; compiled code would answer a wrong one with TypeError.
 """`Table` and its rows: inserting, changing, finding and iterating.
 
 Every call works in the transaction of the calling thread, or in one of its own that is durable when the call returns.

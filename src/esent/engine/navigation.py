@@ -66,8 +66,11 @@ def move(cursor: Cursor, rows: object, grbit: object = 0) -> None:
         cursor.admit_move(count)
     if cursor.update is not None:
         cursor.cancel_update()
-    with cursor.session.instance.lock:
+    cursor.lock.acquire()
+    try:
         _move(cursor, count, bool(options & _KEY_NE), cursor.filter is not None)
+    finally:
+        cursor.lock.release()
 
 
 @cython.cfunc
@@ -169,11 +172,12 @@ def seek(cursor: Cursor, grbit: object) -> int:
     if cursor.update is not None:
         cursor.cancel_update()
     cursor.reset_range()
+    cursor.lock.acquire()
     try:
-        with cursor.session.instance.lock:
-            return _seek(cursor, place, kind, options)
+        return _seek(cursor, place, kind, options)
     finally:
         place.search.reset()
+        cursor.lock.release()
 
 
 @cython.cfunc

@@ -10,7 +10,6 @@ from esent.engine.callbacks import watched
 from esent.engine.cursor import Cursor
 from esent.engine.handles import SessionHandle, TableHandle
 from esent.engine.instance import State
-from esent.engine.session import Session
 
 _INITIALISED = State.INITIALISED
 
@@ -22,7 +21,7 @@ def begin(sesid: object, tableid: object) -> Cursor | None:
     cursor = tableid.target
     session = sesid.target
     # cursors of other classes may refuse a call, or do something first
-    if type(cursor) is not Cursor or cursor.session is not session or type(session) is not Session:
+    if type(cursor) is not Cursor or cursor.session is not session:
         return None
     instance = cursor.instance
     cursor.lock.acquire()
