@@ -68,7 +68,16 @@ def test_tables(esent, clean):
     listed = json.loads(esent("tables", "--json", clean).out)
     assert {"AllTypes", "Heap", "Wide"} <= {table["name"] for table in listed}
     columns = next(table["columns"] for table in listed if table["name"] == "AllTypes")
-    assert {"name": "Id", "id": 1, "type": "Long", "coltyp": 4, "max_size": 4, "code_page": 0, "grbit": 0x11} in columns
+    assert {
+        "name": "Id",
+        "title": None,
+        "id": 1,
+        "type": "Long",
+        "coltyp": 4,
+        "max_size": 4,
+        "code_page": 0,
+        "grbit": 0x11,
+    } in columns
     assert "AllTypes" in esent("tables", "--columns", clean).out
 
 

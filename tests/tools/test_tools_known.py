@@ -43,6 +43,9 @@ def test_tables_and_columns_of_a_genuine_file_have_names(fixtures: Fixtures, tmp
         assert usage.columns["BytesSent"] == esent.ColumnType.of(sent)  # the title does not count
     shown = CliRunner().invoke(cli, ["info", str(path)])
     assert "System Resource Usage Monitor (SRUM)" in shown.output
+    shown = CliRunner().invoke(cli, ["tables", "--columns", str(path)])
+    assert "Network Data Usage" in shown.output
+    assert "Bytes received" in shown.output
 
 
 @pytest.mark.parametrize(
