@@ -139,22 +139,25 @@ class LongValueTree:
 
     def next_lid(self, counters: TableCounters, size: int) -> bytes:
         """A new id. JET_errOutOfLongValueIDs."""
-        if counters.next_lid is None:
-            # Every node counts, also one that no session sees any more: its id may still be in use on a page.
-            node = self.tree.nodes.last()
-            last = 0
-            if node is not None:
-                wide = bool(node.key[0] & 0x80) if node.key else False
-                last = int.from_bytes(node.key[: _WIDE if wide else 4], "big")
-            counters.next_lid = last + 1
-        number = counters.next_lid
-        if size == _WIDE:
-            number = max(number, _FIRST_WIDE_ID)
-        wide = number >= _FIRST_WIDE_ID
-        if number > (_LAST_WIDE_ID if wide else _LAST_ID):
-            raise jet_error(codes.JET_errOutOfLongValueIDs, f"storing a long value in tree {self.tree.objid}")
-        counters.next_lid = number + 1
+        with self.tree.instance.lock:  # that no two sessions take the same
+            if counters.next_lid is None:
+                counters.next_lid = self._highest_lid() + 1
+            number = counters.next_lid
+            if size == _WIDE:
+                number = max(number, _FIRST_WIDE_ID)
+            wide = number >= _FIRST_WIDE_ID
+            if number > (_LAST_WIDE_ID if wide else _LAST_ID):
+                raise jet_error(codes.JET_errOutOfLongValueIDs, f"storing a long value in tree {self.tree.objid}")
+            counters.next_lid = number + 1
         return number.to_bytes(_WIDE if wide else 4, "little")
+
+    def _highest_lid(self) -> int:
+        """The id of the last node, also of one that no session sees any more: it may still be in use on a page."""
+        node = self.tree.nodes.last()
+        if node is None:
+            return 0
+        wide = bool(node.key[0] & 0x80) if node.key else False
+        return int.from_bytes(node.key[: _WIDE if wide else 4], "big")
 
     def store(self, lid: bytes, pending: PendingValue) -> None:
         """Put a value that is new, or replace what has changed of one that is there."""

@@ -303,6 +303,11 @@ def _number_place(header: bytes) -> int:
 def next_number(cursor: Cursor, column: Column) -> int:
     """The next number of an auto-increment column: behind those the root of the table says are reserved, or one more than the
     largest in the table when it is first asked for."""
+    with cursor.session.instance.lock:
+        return _next_number(cursor, column)
+
+
+def _next_number(cursor: Cursor, column: Column) -> int:
     counters = cursor.counters
     header = cursor.primary.tree.nodes.external_header() if counters.next_autoincrement is None else b""
     place = _number_place(header)
