@@ -106,6 +106,8 @@ class Cursor:
         self.view = self._view_of(table)
         self._long_values = None
         self._index_trees.clear()
+        if self.update is not None:
+            self.update.buffer.use_view(self.view)
         if self.index is not None and self.index not in table.indexes:
             self.index = next((each for each in table.indexes if each.objid == self.index.objid), self.index)
 

@@ -58,6 +58,11 @@ class RecordBuffer:
         else:
             self._take_apart(image)
 
+    def use_view(self, view: TableView) -> None:
+        """The definition of the table has changed: go on with this one."""
+        self.view = view
+        self._most = view.record_most
+
     def copy(self) -> RecordBuffer:
         twin: RecordBuffer = RecordBuffer.__new__(RecordBuffer)
         twin.view = self.view
