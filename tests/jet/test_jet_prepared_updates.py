@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from esent import jet
@@ -112,6 +112,8 @@ def test_the_short_way_of_a_call_comes_to_the_same_as_the_long_one(start: Callab
     tables = make_tables(running)
 
     @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+    @example([("insert", 1, [(column, bytes(SIZES.get(column, 5))) for column in range(1, len(TYPES) + 1)])])
+    @example([("insert", 1, [(column, b"a" * SIZES.get(column, 5)) for column in range(1, len(TYPES) + 1)])])
     @given(steps)
     def compare(plan: list[tuple[str, int, list[tuple[int, bytes | None]]]]) -> None:
         short = run(sesid, tables[0], plan)
