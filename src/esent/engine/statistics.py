@@ -8,12 +8,21 @@ import threading
 class ThreadCounters(threading.local):
     """Numbers of one thread since it began."""
 
-    log_records: int = 0
-    log_bytes: int = 0
+    def __init__(self) -> None:
+        self._counts = [0, 0]  # one look-up in what belongs to the thread, instead of one for each number
+
+    @property
+    def log_records(self) -> int:
+        return self._counts[0]
+
+    @property
+    def log_bytes(self) -> int:
+        return self._counts[1]
 
     def count_record(self, size: int) -> None:
-        self.log_records += 1
-        self.log_bytes += size
+        counts = self._counts
+        counts[0] += 1
+        counts[1] += size
 
 
 _COUNTERS = ThreadCounters()

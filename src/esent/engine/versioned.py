@@ -112,6 +112,8 @@ class VersionedTree:
     nodes: NodeTree = cython.declare(object, visibility="readonly")
     store: VersionStore = cython.declare(VersionStore, visibility="readonly")
     versions: TreeVersions = cython.declare(TreeVersions, visibility="readonly")
+    dbid: int = cython.declare(cython.int, visibility="readonly")
+    logged: bool = cython.declare(cython.bint, visibility="readonly")
     _lock: RLock = cython.declare(object)
 
     def __init__(self, database: TreeHome, objid: int, root: int, unique: bool, *, versioned: bool = True) -> None:
@@ -124,15 +126,9 @@ class VersionedTree:
         self.nodes = database.nodes(objid, root, unique=unique)
         self.store = self.instance.transactions.store
         self.versions = self.store.tree(database.dbid, objid, self, unique=unique)
+        self.dbid = database.dbid
+        self.logged = database.logged
         self._lock = self.instance.lock
-
-    @property
-    def dbid(self) -> int:
-        return self.database.dbid
-
-    @property
-    def logged(self) -> bool:
-        return self.database.logged
 
     # -- changes ------------------------------------------------------------------------------------------------------
 

@@ -351,13 +351,15 @@ class WritableTree:
         """Put a node where there is none with its bookmark. JET_errKeyDuplicate where there is one, deleted or not."""
         store = self.store
         bookmark_data = None if self.unique else data
-        if not self._still_found(key, bookmark_data):
+        again: cython.bint = not self._still_found(key, bookmark_data)
+        if again:
             store.trim()
         store.begin(writer)
         place: cython.Py_ssize_t
         shared: cython.Py_ssize_t
         for _ in range(_SPLITS):
-            place = self._locate(key, bookmark_data)
+            place = self._locate(key, bookmark_data) if again else self._found
+            again = True
             page = self._near
             assert page is not None
             if place >= 0:
