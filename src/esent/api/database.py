@@ -330,7 +330,7 @@ class Database:
         session = self.sessions.current()
         with session_call(session.sesid) as found, found.instance.lock:
             database = found.instance.databases.get(found, session.dbid)
-            return list(dump(database.page_source, tables))
+            return list(dump(database.file, tables))
 
 
 def _column(name: str, kind: ColumnType) -> JET_COLUMNCREATE:

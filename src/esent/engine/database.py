@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from esent.constants import codes, grbits, params
 from esent.engine.gates import RangeLock
 from esent.engine.process import same_file
+from esent.engine.scrubbed_pages import ScrubbedPages
 from esent.engine.store import DatabaseStore
 from esent.errors import JetError, jet_error
 from esent.log.header import AttachInfo
@@ -29,6 +30,7 @@ from esent.pages.primitives import LGPOS_MAX, BackupInfo, Lgpos, LogTime, Signat
 from esent.tree.write import DEFAULT_DENSITY, WritableTree
 
 if TYPE_CHECKING:
+    from esent.backup.host import PageSource
     from esent.engine.instance import Instance
     from esent.engine.session import Session
 
@@ -156,6 +158,8 @@ class AttachedDatabase:
         self._ranges = RangeLock()
         self.pinned = LGPOS_MAX  # where the log must be kept from while the database is being created
         self.store = self._open_store()
+        zeroes = self.logged and instance.parameters.number(params.JET_paramZeroDatabaseDuringBackup)
+        self._scrubbed = ScrubbedPages(self) if zeroes else None
 
     def _open_store(self) -> DatabaseStore:
         """The live pages, hooked to the transactions and the gates of the instance."""
@@ -202,8 +206,8 @@ class AttachedDatabase:
     # -- for a backup ---------------------------------------------------------------------------------------------
 
     @property
-    def page_source(self) -> DatabaseFile:
-        return self.file
+    def page_source(self) -> PageSource:
+        return self.file if self._scrubbed is None else self._scrubbed
 
     def header_image(self) -> DatabaseHeader:
         """A copy of the live header."""
@@ -221,7 +225,7 @@ class AttachedDatabase:
             self._header = changed
 
     def page_range_lock(self, first: int, last: int) -> AbstractContextManager[None]:
-        return self._ranges.hold(first, last)
+        return self._ranges.hold(first, last) if self._scrubbed is None else self._scrubbed.hold(self._ranges, first, last)
 
     def last_pgno(self) -> int:
         return self.file.page_count

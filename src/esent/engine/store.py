@@ -61,6 +61,7 @@ from esent.pages.edit import (
     PAGE_SPACE_TREE,
 )
 from esent.pages.primitives import LGPOS_MAX, LGPOS_MIN, Lgpos
+from esent.pages.scrub import scrub
 from esent.recovery import redo_trees
 from esent.recovery.cache import NEXT_FLUSH_TYPE
 from esent.recovery.images import logged_image
@@ -703,6 +704,13 @@ class DatabaseStore:
         self.cache.put(page)
         self.cache.changed(page, self._begun, self._position)
         return page
+
+    def scrub(self, pgno: int) -> None:
+        """Have the page written without what was deleted on it. Its nodes are the same, so the log has nothing to say."""
+        self.trim()
+        page = self.get(pgno)
+        if scrub(page):
+            self.cache.changed(page, LGPOS_MAX, page.modified)
 
     def touch(self, page: CachedPage, dbtime: int, generation: int) -> None:
         page.dbtime = dbtime

@@ -107,7 +107,7 @@ def _compact(session: Session, source: Path, destination: Path, status: Compacti
         header = database.header_image()
         version = (header.version, header.update_major, header.update_minor)
         compact(
-            database.page_source,
+            database.file,
             version,
             destination,
             progress=status.progress,
