@@ -88,6 +88,25 @@ def test_memory_does_not_grow_with_the_rows_read(large: Path) -> None:
         assert peak < 2**20
 
 
+def test_pages_in_memory_have_a_limit(large: Path) -> None:
+    files = CountingFiles()
+    with ReadOnlyDatabase(large, cache_size=0, files=files) as db:
+        table = db["rows"]
+        for number in range(0, ROWS, 7):
+            assert table.get(number).id == number
+        few = len(files.offsets)
+    with ReadOnlyDatabase(large, files=files) as db:
+        table = db["rows"]
+        tracemalloc.start()
+        for _ in range(2):
+            for number in range(0, ROWS, 7):
+                assert table.get(number).id == number
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 2 * 16 * 2**20
+    assert len(files.offsets) - few <= few  # what was read once was still there the second time
+
+
 def test_memory_of_an_instance_is_bounded_by_its_cache(tmp_path: Path) -> None:
     with esent.open(tmp_path / "db.edb", page_size=PAGE, parameters={"CacheSizeMax": 64, "CacheSizeMin": 1}) as db:
         table = db.create_table("t", {"id": esent.Int32(), "data": esent.Binary()}, primary_key="id")

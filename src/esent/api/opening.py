@@ -28,12 +28,19 @@ def open(
 
 
 @overload
-def open(path: PathLike, *, read_only: Literal[True], log_directory: PathLike | None = None) -> ReadOnlyDatabase: ...
+def open(
+    path: PathLike, *, read_only: Literal[True], log_directory: PathLike | None = None, cache_size: int | None = None
+) -> ReadOnlyDatabase: ...
 
 
 @overload
 def open(
-    path: PathLike, *, salvage: Literal[True], page_size: int | None = None, log_directory: PathLike | None = None
+    path: PathLike,
+    *,
+    salvage: Literal[True],
+    page_size: int | None = None,
+    log_directory: PathLike | None = None,
+    cache_size: int | None = None,
 ) -> ReadOnlyDatabase: ...
 
 
@@ -48,6 +55,7 @@ def open(
     circular_logging: bool = True,
     log_file_size: int | None = None,
     parameters: Mapping[str, int | str] | None = None,
+    cache_size: int | None = None,
 ) -> Database | ReadOnlyDatabase:
     """Open a database with an instance of its own, creating file and folder where missing, recovering it after a crash.
 
@@ -59,11 +67,19 @@ def open(
 
     `read_only` never touches the file: a dirty one is read as of its last commit if its logs are there. `salvage` is read-only,
     too, and gives whatever damage has left, of a dirty file without its logs as well; `losses` tells what is missing.
+    `cache_size` are bytes of pages that a read-only database keeps in memory (default 16 MiB); of others that is the parameter
+    "CacheSizeMax", in pages.
     """
     if read_only or salvage:
-        from esent.api.reading import ReadOnlyDatabase
+        from esent.api.reading import CACHE_SIZE, ReadOnlyDatabase
 
-        return ReadOnlyDatabase(path, log_directory=log_directory, salvage=salvage, page_size=page_size if salvage else None)
+        return ReadOnlyDatabase(
+            path,
+            log_directory=log_directory,
+            salvage=salvage,
+            page_size=page_size if salvage else None,
+            cache_size=CACHE_SIZE if cache_size is None else cache_size,
+        )
     from esent.api.database import Database
 
     return Database(

@@ -15,6 +15,7 @@ from esent.errors import JetError
 from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import FILES, FileSystem
 from esent.pages.header import DatabaseState
+from esent.tree.source import PageReader
 
 if TYPE_CHECKING:
     from esent.catalog.salvage import Loss, Salvage
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from esent.tools.known import Application, KnownNames
 
 PathLike = str | os.PathLike[str]
+CACHE_SIZE = 16 * 2**20
+FEWEST_PAGES = 64
 
 
 class ReadOnlyDatabase:
@@ -42,13 +45,14 @@ class ReadOnlyDatabase:
         log_directory: PathLike | None = None,
         salvage: bool = False,
         page_size: int | None = None,
+        cache_size: int = CACHE_SIZE,
         files: FileSystem = FILES,
     ) -> None:
         """Logs are looked for beside the file, or in `log_directory`.
 
         `salvage` reads a database whose headers are lost, too (`page_size`: what it is known to have), and a dirty one without
         its logs as it is. Without it raises JET_errDatabaseDirtyShutdown where the database is dirty and has no logs there, and
-        what recovery raises.
+        what recovery raises. `cache_size`: bytes of pages to keep in memory for look-ups.
         """
         self.path = Path(path).absolute()
         self.log_directory = Path(log_directory).absolute() if log_directory else None
@@ -72,6 +76,8 @@ class ReadOnlyDatabase:
                     raise
                 unreplayed = problem
             self.source = DatabaseFile(self.path, files=self._overlay or files, infer=salvage, page_size=page_size)
+        # one for all tables and indexes, so that the whole has a limit
+        self.pages = PageReader(self.source, keep=max(FEWEST_PAGES, cache_size // self.source.page_size))
         self._catalog: Catalog | None = None
         self._known: KnownNames | None = None
         if salvage:

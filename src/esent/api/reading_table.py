@@ -21,7 +21,7 @@ from esent.records.tuples import TupleReader
 from esent.records.values import rich_converter
 from esent.tree.cursor import Tree
 from esent.tree.long_values import LongValues
-from esent.tree.source import PageSource
+from esent.tree.source import PageReader, PageSource
 
 if TYPE_CHECKING:
     from esent.api.reading import ReadOnlyDatabase
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from esent.catalog.salvage import Salvage
     from esent.tools.table_damage import TableDamage
 
-_KEEP = 64  # pages of a tree that stay in memory between look-ups
+_KEEP = 64  # pages that stay in memory between look-ups of a table by itself
 
 
 class ReadOnlyRows:
@@ -151,10 +151,9 @@ class ReadOnlyTable:
         self._view: TableView | None = None
         self._keys: dict[int, KeyMaker] = {}
         self._trees: dict[int, Tree] = {}
-        self._long_values = StoredLongValues(
-            LongValues(source, definition.long_value_root, definition.long_value_objid, keep=_KEEP)
-        )
-        self.tree = Tree(source, definition.root, definition.objid, keep=_KEEP)
+        self._pages = PageReader(source, keep=_KEEP) if database is None else database.pages
+        self._long_values = StoredLongValues(LongValues(self._pages, definition.long_value_root, definition.long_value_objid))
+        self.tree = Tree(self._pages, definition.root, definition.objid)
         self._damage: TableDamage | None = None
         if database is not None and database.salvage is not None:
             from esent.tools.table_damage import TableDamage
@@ -205,7 +204,7 @@ class ReadOnlyTable:
             return self._damage.index_tree(index)
         tree = self._trees.get(index.objid)
         if tree is None:
-            tree = self._trees[index.objid] = Tree(self.source, index.root, index.objid, keep=_KEEP)
+            tree = self._trees[index.objid] = Tree(self._pages, index.root, index.objid)
         return tree
 
     def pass_over(self, bookmark: bytes, problem: JetError) -> None:

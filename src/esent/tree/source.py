@@ -19,23 +19,29 @@ class PageSource(Protocol):
 
 
 class PageReader:
-    """Pages of one source by number. Keeps the `keep` latest ones; 0 for a source whose pages change between two reads."""
+    """Pages of one source by number. Keeps up to `keep` of them, those that were asked for lately; 0 for a source whose pages
+    change between two reads."""
 
     def __init__(self, source: PageSource, *, keep: int = 0) -> None:
         self.source = source
         self.page_size = source.page_size
-        self._keep = keep
+        self._half = (keep + 1) // 2
+        # two generations: what is asked for of the older one goes over to the newer one, the rest leaves with it
         self._kept: dict[int, Page] = {}
+        self._older: dict[int, Page] = {}
 
     def page(self, pgno: int) -> Page:
         """The page, its tag array checked. Raises what the source raises, JET_errBadPageLink for no page number at all."""
         kept = self._kept.get(pgno)
         if kept is not None:
             return kept
-        page = self.once(pgno)
-        if self._keep:
-            if len(self._kept) >= self._keep:
-                del self._kept[next(iter(self._kept))]
+        page = self._older.get(pgno)
+        if page is None:
+            page = self.once(pgno)
+        if self._half:
+            if len(self._kept) >= self._half:
+                self._older = self._kept
+                self._kept = {}
             self._kept[pgno] = page
         return page
 
