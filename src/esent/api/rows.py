@@ -124,6 +124,7 @@ class Layout:
         self._reader: TupleReader | None = None
         self._long = [place for place, column in enumerate(self.columns) if column.is_long_value]
         self._folded: dict[str, Column] | None = None
+        self._key_columns: dict[int, tuple[Index, list[Column]]] = {}  # by identity of the index
 
     @property
     def has_long_values(self) -> bool:
@@ -192,12 +193,16 @@ class Layout:
 
     def key_columns(self, index: Index) -> list[Column]:
         """The columns of an index, in its order. JET_errIndexCorrupted's kin: one that is gone is JET_errColumnNotFound."""
+        known = self._key_columns.get(id(index))
+        if known is not None:
+            return known[1]
         found = []
         for segment in index.segments:
             column = self.table.segment_column(segment)
             if column is None:
                 raise jet_error(codes.JET_errColumnNotFound, f"index {index.name} of table {self.table.name} lacks a column")
             found.append(column)
+        self._key_columns[id(index)] = index, found
         return found
 
 
