@@ -5,8 +5,8 @@ Usage: python benchmarks/bench_export.py [FILE ...]
 Without files: `windows/types/large.edb` and `engine/rows-200k-8k/db.edb` of the fixtures (ESENT_FIXTURES, ../shared/fixtures).
 Each way runs in a process of its own, the best of several runs counts, memory is the peak of the process. What pyesedb and
 dissect hand out are the values of each row; making Python values of pyesedb's bytes is not counted. Arrow and Parquet have the
-user's tables only, and the tuples they are compared with as well; a table of 65,000 columns is no Parquet file anybody wants, and
-is left out there.
+user's tables only, and the tuples they are compared with as well; a table of 65,000 columns is no Parquet file anybody wants,
+and is left out there.
 """
 
 from __future__ import annotations
