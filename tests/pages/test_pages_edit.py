@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from esent.errors import JetError
-from esent.pages.edit import PAGE_LEAF, PAGE_PRE_INIT, PAGE_ROOT, MutablePage, common_prefix
+from esent.pages.edit import PAGE_LEAF, PAGE_PRE_INIT, PAGE_ROOT, MutablePage
+from esent.pages.words import common_prefix
 
 SIZES = (2048, 4096, 8192, 16384, 32768)
 
