@@ -15,6 +15,7 @@ from esent.errors import *  # noqa: F403
 if TYPE_CHECKING:
     from esent.api.arrow import to_arrow as to_arrow
     from esent.api.backup import Backup as Backup
+    from esent.api.carve import carve as carve
     from esent.api.columns import *  # noqa: F403
     from esent.api.database import Database as Database
     from esent.api.database import Key as Key
@@ -54,6 +55,7 @@ _HOMES = {
     "Table": ("esent.api.table", "Table"),
     "Transaction": ("esent.api.database", "Transaction"),
     "open": ("esent.api.opening", "open"),
+    "carve": ("esent.api.carve", "carve"),
     "recover": ("esent.api.recover", "recover"),
     "repair": ("esent.api.repair", "repair"),
     "restore": ("esent.api.restore", "restore"),

@@ -8,7 +8,7 @@ stands in for it, and `damage` says why.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from esent.catalog.objects import (
@@ -118,6 +118,22 @@ class Catalog:
                 raise damage from None
             catalog.source_table = SHADOW
             catalog.damage = damage
+        catalog._upper = {name.upper(): name for name in catalog._heads}
+        return catalog
+
+    @classmethod
+    def of_records(cls, source: PageSource, records: Iterable[bytes]) -> Catalog:
+        """A catalogue of just these rows, wherever they come from; those that describe nothing are left out."""
+        catalog = cls(source)
+        for record in records:
+            try:
+                catalog._take(record, 0)
+                catalog.check(record)
+            except JetError:
+                for kept in catalog._records.values():
+                    if record in kept:
+                        kept.remove(record)
+                catalog._heads = {name: head for name, head in catalog._heads.items() if head[1] is not record}
         catalog._upper = {name.upper(): name for name in catalog._heads}
         return catalog
 

@@ -14,7 +14,9 @@ import click
 
 from esent.errors import JetError
 
-COMMANDS = ("backup", "copy", "defrag", "demo", "dump", "export", "info", "recover", "repair", "restore", "tables", "verify")
+COMMANDS = (
+    "backup", "carve", "copy", "defrag", "demo", "dump", "export", "info", "recover", "repair", "restore", "tables", "verify",
+)  # fmt: skip
 
 
 class Commands(click.Group):

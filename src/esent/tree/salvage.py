@@ -14,6 +14,7 @@ count, nor, in a database that was closed well, pages that the tree's space says
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -134,6 +135,7 @@ class SalvagedTree(Tree):
         self._assessed = False
         self._orphans: dict[int, _Orphan] | None = None
         self._by_first: list[_Orphan] = []
+        self._reach: list[bytes] = []  # the highest key of this one and all before it
 
     # ---- what is there ----------------------------------------------------------------------------------------------
 
@@ -216,11 +218,13 @@ class SalvagedTree(Tree):
         except JetError:
             self._assess()
         self._find_orphans()
-        for orphan in self._by_first[: bisect.bisect_right(self._by_first, key, key=lambda each: each.first)]:
-            if orphan.last >= key:
-                page_found = self._readable(orphan.pgno)
-                if page_found is not None:
-                    yield page_found
+        place = bisect.bisect_right(self._by_first, key, key=lambda each: each.first) - 1
+        while place >= 0 and self._reach[place] >= key:
+            orphan = self._by_first[place]
+            page_found = self._readable(orphan.pgno) if orphan.last >= key else None
+            if page_found is not None:
+                yield page_found
+            place -= 1
 
     def reachable(self) -> Iterator[int]:
         """The numbers of all pages that are reached from the root, leaves included, and of those that fill holes."""
@@ -392,6 +396,7 @@ class SalvagedTree(Tree):
                 ends = _place_of(orphan, 0), _place_of(orphan, orphan.line_count - 1)
                 self._orphans[pgno] = _Orphan(*ends, pgno, orphan.previous, orphan.next)
         self._by_first = sorted(self._orphans.values())
+        self._reach = list(itertools.accumulate((orphan.last for orphan in self._by_first), max))
         return self._orphans
 
     def _readable(self, pgno: int) -> Page | None:
