@@ -122,7 +122,7 @@ class SegmentBuffer:
         """Lay down one record if the current segment has room for it; its position, or None."""
         at: cython.Py_ssize_t = self.ib
         size: cython.Py_ssize_t = len(data)
-        if size > _SIZE - at:
+        if size > _SIZE - at or len(self._current) != _SIZE:
             return None
         self.ib = at + size
         if cython.compiled:
