@@ -26,19 +26,18 @@ from pathlib import Path
 from bench_dump import expanded, read_dissect, read_pyesedb
 
 DEFAULT_FILES = ("windows/types/large.edb", "engine/rows-200k-8k/db.edb")
-COMPILED = ("esent.pages.page", "esent.records.decode", "esent.records.columnar")
+COMPILED = ("esent.pages.page", "esent.records.decode", "esent.records.columnar", "esent.records.tuples")
 MOST_COLUMNS = 10_000
 
 
 def to_tuples(path: str) -> tuple[int, str]:
     import esent
-    from esent.catalog.scan import scan
 
     count = 0
     with esent.open(path, read_only=True) as database:
         for name in database.tables:
-            for batch in scan(database.source, database.table(name)):
-                count += len(batch.rows)
+            for _ in database[name].rows():
+                count += 1
     return count, ""
 
 

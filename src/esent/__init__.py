@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from esent.api.database import Database as Database
     from esent.api.database import Key as Key
     from esent.api.database import Transaction as Transaction
+    from esent.api.export import export as export
     from esent.api.instance import Instance as Instance
     from esent.api.mapping import PersistentDict as PersistentDict
     from esent.api.opening import open as open
@@ -58,6 +59,7 @@ _HOMES = {
     "carve": ("esent.api.carve", "carve"),
     "recover": ("esent.api.recover", "recover"),
     "repair": ("esent.api.repair", "repair"),
+    "export": ("esent.api.export", "export"),
     "restore": ("esent.api.restore", "restore"),
     "to_arrow": ("esent.api.arrow", "to_arrow"),
     "dump": ("esent.tools.dump", "dump"),

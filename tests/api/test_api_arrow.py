@@ -113,6 +113,19 @@ def test_values_come_back_of_a_live_table_and_within_a_transaction(tmp_path) -> 
         come_back()
 
 
+def test_rows_and_arrow_agree_on_dates_and_file_times(fixtures) -> None:
+    compared = 0
+    for name in ("Current.mdb", "basic.edb", "SRUDB.dat", "default.edb"):
+        with esent.open(fixtures.path(f"windows/types/{name}"), read_only=True) as db:
+            for table in db.tables:
+                dates = [each for each, kind in db[table].columns.items() if isinstance(kind, esent.DateTime)]
+                if dates:
+                    found = esent.to_arrow(db[table], dates, odd=False).read_all().to_pylist()
+                    assert [tuple(row.values()) for row in found] == list(db[table].rows(dates))
+                    compared += len(found)
+    assert compared > 100
+
+
 def count_rows(partition: Any) -> tuple[int, int]:
     table = partition.to_arrow(["id"]).read_all()
     return table.num_rows, sum(table.column("id").to_pylist())

@@ -31,6 +31,7 @@ try:
 except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
+import datetime
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, Coltyp, Column
 from esent.records.decode import FORM_BROKEN, FORM_HEADER, FORM_NULL, FORM_PLAIN, RecordPlan, Separated, tagged_values
-from esent.records.values import UNICODE, western_text
+from esent.records.values import UNICODE, moment, western_text
 
 KIND_BIT = 0
 KIND_NUMBER = 1
@@ -79,6 +80,8 @@ _FIRST_ROOM = cython.declare(cython.Py_ssize_t, 64)
 
 # Characters of code page 1252 by byte, u16 each.
 _CODE_POINTS = cython.declare(bytes, struct.pack("<256H", *[ord(western_text(bytes((code,)))) for code in range(256)]))
+_EPOCH = datetime.datetime(1970, 1, 1)
+_MICROSECOND = datetime.timedelta(microseconds=1)
 _GUID_ORDER = (3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15)
 
 
@@ -133,16 +136,8 @@ def kind_of(column: Column) -> tuple[int, int]:
 
 def date_microseconds(data: bytes) -> int | None:
     """The eight stored bytes of a DateTime as microseconds since 1970-01-01, None where they are no date."""
-    (days,) = struct.unpack("<d", data)
-    (bits,) = struct.unpack("<Q", data)
-    if days and -1e-100 < days < 1e-100:
-        found = FILETIME_ZERO + bits // 10
-        return found if found <= LAST_DATE else None
-    if not -700_000.0 < days < 2_960_000.0:
-        return None
-    whole = int(days)
-    found = DAY_ZERO + whole * MICROSECONDS_A_DAY + round(abs(days - whole) * 86_400_000_000)
-    return found if FIRST_DATE <= found <= LAST_DATE else None
+    found = moment(struct.unpack("<d", data)[0])
+    return (found - _EPOCH) // _MICROSECOND if isinstance(found, datetime.datetime) else None
 
 
 @cython.cclass

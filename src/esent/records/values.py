@@ -6,7 +6,7 @@
 | the integers, Currency                  | int (Currency: ten-thousandths; rich: Decimal)                            |
 | IEEESingle, IEEEDouble                  | float                                                                     |
 | DateTime                                | float: days since 1899-12-30; some programs store a FILETIME instead       |
-|                                         | (rich: datetime where it is one)                                          |
+|                                         | (rich: datetime, of a FILETIME too)                                       |
 | GUID                                    | uuid.UUID                                                                 |
 | Text, LongText                          | str: UTF-16 where the code page is 1200, else Windows-1252                |
 | Binary, LongBinary                      | bytes                                                                     |
@@ -31,6 +31,10 @@ from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, Coltyp, Column
 UNICODE = 1200
 _DAY_ZERO = datetime.datetime(1899, 12, 30)
 _MICROSECONDS_A_DAY = 86_400_000_000
+_FILETIME_ZERO = datetime.datetime(1601, 1, 1)
+_TINIEST = 1e-100  # days; every FILETIME is below as such a number, every date that is none of 1899-12-30 above
+_DAYS = struct.Struct("<d")
+_TICKS = struct.Struct("<Q")
 
 _FORMATS: dict[int, str] = {
     Coltyp.UNSIGNED_BYTE: "<B",
@@ -66,11 +70,14 @@ def unicode_text(data: bytes) -> str:
 def moment(days: Any) -> Any:
     """A stored date as a datetime; what is none (some programs store other things) as it is.
 
-    The fraction counts from midnight forward also before the day zero.
+    The fraction counts from midnight forward also before the day zero. A FILETIME (100 ns since 1601), which some programs
+    store in its place, is known by being closer to day zero, as a number of days, than any clock tells; its last digit is cut off.
     """
     if not isinstance(days, float):
         return days
     try:
+        if days and -_TINIEST < days < _TINIEST:
+            return _FILETIME_ZERO + datetime.timedelta(microseconds=_TICKS.unpack(_DAYS.pack(days))[0] // 10)
         whole = int(days)
         part = round(abs(days - whole) * _MICROSECONDS_A_DAY)
         return _DAY_ZERO + datetime.timedelta(days=whole, microseconds=part)
