@@ -71,7 +71,8 @@ def moment(days: Any) -> Any:
     """A stored date as a datetime; what is none (some programs store other things) as it is.
 
     The fraction counts from midnight forward also before the day zero. A FILETIME (100 ns since 1601), which some programs
-    store in its place, is known by being closer to day zero, as a number of days, than any clock tells; its last digit is cut off.
+    store in its place, is known by being closer to day zero, as a number of days, than any clock tells; its last digit is
+    cut off.
     """
     if not isinstance(days, float):
         return days
