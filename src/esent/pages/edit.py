@@ -51,8 +51,6 @@ PAGE_FLUSH_TYPE = 0x18000
 PAGE_PRE_INIT = 0x20000
 
 PAGE_SIZES = (2048, 4096, 8192, 16384, 32768)
-_ONE_SIZE = struct.Struct("<H")
-_TWO_SIZES = struct.Struct("<HH")
 MIN_PREFIX = 3  # a shared prefix of one or two bytes would not pay for its length word
 
 
@@ -662,15 +660,12 @@ class MutablePage:
 
     def seek(self, key: bytes, data: bytes | None = None) -> tuple[int, bool]:
         """First line whose (key, and data where given) is not below what is asked for, and whether it is equal."""
-        place: cython.Py_ssize_t = self._place(key, data)
+        place: cython.Py_ssize_t = self.place(key, data)
         return (place, True) if place >= 0 else (-1 - place, False)
 
-    def place(self, key: bytes, data: bytes | None = None) -> int:
+    @cython.ccall
+    def place(self, key: bytes, data: bytes | None = None) -> cython.Py_ssize_t:
         """The line `seek` finds if it is equal; else -1 less that line."""
-        return self._place(key, data)
-
-    @cython.cfunc
-    def _place(self, key: bytes, data: bytes | None) -> cython.Py_ssize_t:
         low: cython.Py_ssize_t = self._bisect(key, data, self.line_count, False)
         return low if self._equal else -1 - low
 
@@ -717,7 +712,11 @@ class MutablePage:
             stop = start + ((image[start - 2] | image[start - 1] << 8) & 0x1FFF)
             if prefix > head_size or stop > offset + size:
                 self._find(middle)  # says what is wrong
-            side = order(image, head, prefix, start, stop, key)
+            if cython.compiled:
+                side = order(image, head, prefix, start, stop, key)
+            else:
+                found = image[head : head + prefix] + image[start:stop] if prefix else image[start:stop]
+                side = -1 if found < key else found != key
             if side == 0 and data is not None:
                 side = order(image, 0, 0, stop, offset + size, data)
             if side < 0 or (above and side == 0):
