@@ -162,6 +162,7 @@ class _Growing:
         self._empty()
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     def _empty(self) -> cython.int:
         self.count = self.valid = self.room = self.used = self.memory = self.counted = 0
         self.validity = bytearray()
@@ -170,6 +171,7 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     def _grow(self, count: cython.Py_ssize_t) -> cython.int:
         """Make room for `count` values, twice as much each time."""
         room: cython.Py_ssize_t = max(count, 2 * self.room, _FIRST_ROOM)
@@ -186,6 +188,7 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def reach(self, row: cython.Py_ssize_t) -> cython.int:
@@ -205,6 +208,7 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def mark(self, row: cython.Py_ssize_t) -> cython.int:
@@ -218,6 +222,7 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     def _bytes_room(self, count: cython.Py_ssize_t) -> cython.int:
         if self.used + count > len(self.data):
             self.data.extend(bytes(max(count, len(self.data), 1024)))
@@ -225,6 +230,7 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def put(self, row: cython.Py_ssize_t, data: bytes, low: cython.Py_ssize_t, high: cython.Py_ssize_t) -> cython.int:
@@ -267,6 +273,47 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def put_numbers(
+        self,
+        row: cython.Py_ssize_t,
+        data: bytes,
+        cells: cython.p_ulonglong,
+        place: cython.Py_ssize_t,
+        step: cython.Py_ssize_t,
+        count: cython.Py_ssize_t,
+    ) -> cython.Py_ssize_t:
+        """The numbers of up to `count` records, whose cells begin at `place` and lie `step` apart.
+
+        How many were done: up to the first that is no number of its type, as it stands in the record.
+        """
+        done: cython.Py_ssize_t = 0
+        low: cython.Py_ssize_t
+        high: cython.Py_ssize_t
+        form: cython.int
+        while done < count:
+            form = cells[place]
+            if form == _PLAIN:
+                low = cells[place + 1]
+                high = cells[place + 2]
+                if high - low != self.width:
+                    break
+                if row >= self.room:
+                    self._grow(row + 1)
+                self._put_number(row, data, low)
+                self.mark(row)
+                self.count = row + 1
+            elif form != _NULL:
+                break
+            done += 1
+            row += 1
+            place += step
+        return done
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def _put_number(self, row: cython.Py_ssize_t, data: bytes, low: cython.Py_ssize_t) -> cython.int:
@@ -292,6 +339,7 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def _put_currency(self, row: cython.Py_ssize_t, data: bytes, low: cython.Py_ssize_t) -> cython.int:
@@ -311,6 +359,7 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def _put_guid(self, row: cython.Py_ssize_t, data: bytes, low: cython.Py_ssize_t) -> cython.int:
@@ -333,6 +382,7 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def _put_date(self, row: cython.Py_ssize_t, data: bytes, low: cython.Py_ssize_t) -> cython.int:
@@ -376,6 +426,7 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def _put_bytes(self, data: bytes, low: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.int:
@@ -394,6 +445,7 @@ class _Growing:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def _put_unicode(self, data: bytes, low: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.int:
@@ -452,6 +504,7 @@ class _Growing:
         return odd
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def _put_western(self, data: bytes, low: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.int:
@@ -608,6 +661,7 @@ class Columnar:
         return done
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def _records(self, data: bytes, cells: cython.p_ulonglong, first: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
@@ -616,6 +670,8 @@ class Columnar:
         low: cython.Py_ssize_t
         high: cython.Py_ssize_t
         _number: cython.Py_ssize_t
+        start: cython.Py_ssize_t
+        done: cython.Py_ssize_t
         place: cython.Py_ssize_t
         row: cython.Py_ssize_t
         form: cython.int
@@ -629,7 +685,13 @@ class Columnar:
             single = lists[index] is None
             row = self.rows
             place = 3 * (first * self._count + index)
-            for _number in range(first, end):
+            start = first
+            if single and column.kind == _NUMBER:
+                done = column.put_numbers(row, data, cells, place, 3 * self._count, end - first)
+                start += done
+                row += done
+                place += 3 * self._count * done
+            for _number in range(start, end):
                 form = cells[place]
                 if form == _PLAIN:
                     low = cells[place + 1]
@@ -655,6 +717,7 @@ class Columnar:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     def _several(self, row: cython.Py_ssize_t, index: cython.Py_ssize_t, values: list) -> cython.int:  # type: ignore[type-arg]
         """The values of one column, however many and wherever they are."""
         column: _Growing = self._columns[index]
@@ -702,6 +765,7 @@ class Columnar:
             return problem
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     def _note(self, row: cython.Py_ssize_t, index: cython.Py_ssize_t, number: cython.Py_ssize_t, value: Any) -> cython.int:
         if isinstance(value, JetError):
             self._odd.append(OddValue(row, index, number, value.code, None))

@@ -259,6 +259,7 @@ class RecordPlan:
         return row
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
     @cython.boundscheck(False)
     @cython.wraparound(False)
     def _split(
