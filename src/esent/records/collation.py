@@ -23,9 +23,8 @@ NORM_IGNORENONSPACE, the case group with both NORM_IGNORECASE and NORM_IGNOREWID
 `small* FF mark* 02 kana* FF width* FF`, each without its usual value at its end; NORM_IGNORENONSPACE empties the first two.
 
 Refused, because what Windows makes of it is not settled: single letters of Hangul (U+1100 and the like, not syllables),
-marks of repetition after something that they do not repeat, expansions to a non-spacing mark, and sums of diacritic weights
-over 255. An index with keys that
-Windows would not make is a damaged one.
+marks of repetition after something that they do not repeat, expansions and contractions to a non-spacing mark, and sums of
+diacritic weights over 255. An index with keys that Windows would not make is a damaged one.
 """
 
 from __future__ import annotations
@@ -211,6 +210,8 @@ class Collation:
                 if end > at + 2:
                     contracted = self._contractions[text[at:end]]
             if contracted is not None:
+                if contracted[0] < _SYMBOL_FIRST:
+                    raise self._refusal(text, at)  # a contraction that is but a mark, in Uyghur
                 self._add_letter(weights, contracted[0], contracted[1], contracted[2], contracted[3] & self._case_mask)
             elif not self._add(weights, unit):
                 raise self._refusal(text, at)
