@@ -99,37 +99,6 @@ class Tree:
                 raise self._bad_link(before, page.pgno)
             yield page
 
-    def salvage(self) -> Iterator[Page | JetError]:
-        """The leaves that can be reached from the root, in key order, and an error for each page that could not be followed.
-
-        For damaged and unrecovered files: links between leaves do not matter, a bad page costs only what is below it. Remembers
-        the numbers of the pages it has seen.
-        """
-        seen = {self.root}
-        try:
-            page = self.root_page()
-        except JetError as problem:
-            yield problem
-            return
-        objid = page.objid
-        path = [(page, 0)]
-        while path:
-            page, line = path.pop()
-            if page.is_leaf:
-                yield page
-                continue
-            if line >= page.line_count:
-                continue
-            path.append((page, line + 1))
-            try:
-                pgno = page.child(line)
-                if pgno in seen or len(path) > MAX_DEPTH:
-                    raise self._bad_parent(page, pgno)
-                seen.add(pgno)
-                path.append((self._child(page, line, objid, keep=False), 0))
-            except JetError as problem:
-                yield problem
-
     def _bad_link(self, page: Page, sibling: int) -> JetError:
         return jet_error(
             codes.JET_errBadPageLink,
