@@ -23,7 +23,7 @@ from esent.tree.survey import PageSurvey
 def built(tmp_path_factory: pytest.TempPathFactory) -> Undamaged:
     """A database of our own writer whose largest trees have three levels."""
     path = tmp_path_factory.mktemp("built") / "deep.edb"
-    build_deep(path, 800)
+    build_deep(path, 400)
     return Undamaged(path)
 
 
@@ -78,8 +78,7 @@ def test_a_page_of_every_class_of_a_built_database(built: Undamaged, tmp_path: P
     } <= set(kinds)
     assert {"system rows root", "system rows leaf"} <= set(kinds)
     for kind in sorted(kinds):
-        for number, pgno in enumerate(chance.sample(kinds[kind], min(2, len(kinds[kind])))):
-            check(built, pgno, HOW[number % len(HOW)], tmp_path / "x.edb")
+        check(built, chance.choice(kinds[kind]), chance.choice(HOW), tmp_path / "x.edb")
 
 
 def test_every_class_of_a_genuine_database(genuine: Undamaged, tmp_path: Path) -> None:
