@@ -19,8 +19,10 @@ import pytest
 
 import esent
 from esent.api.export import export, find_databases
+from esent.api.export_source import export_source
 from esent.catalog.schema import Catalog
 from esent.pages.database_file import DatabaseFile
+from esent.pages.header import DatabaseState
 from esent.tree.cursor import Tree
 from recorded_rows import assert_same_row, recorded
 
@@ -183,6 +185,18 @@ def test_a_dirty_database_is_exported_as_of_its_last_commit_or_refused(fixtures,
     assert logs["rows"] == manifest["rows"]
 
 
+def test_a_database_of_another_state_is_refused_unless_told(fixtures, tmp_path) -> None:
+    path = tmp_path / "db.edb"
+    path.write_bytes(fixtures.read("engine/clean-4k/db.edb"))
+    with DatabaseFile(path, writable=True) as file:
+        file.header.dbstate = DatabaseState.FORCE_DETACH
+        file.write_header()
+    refused = export(path, tmp_path / "out", to="jsonl")
+    assert refused["rows"] == 0 and not refused["whole"]
+    assert "force detached" in refused["sources"][0]["error"] and "--dirty" in refused["sources"][0]["error"]
+    assert export(path, tmp_path / "as-it-is", to="jsonl", dirty=True)["rows"] > 200
+
+
 def make(path: Path, columns: dict[str, Any], rows: list[dict[str, Any]], table: str = "people") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with esent.open(path) as db, db.transaction():
@@ -228,6 +242,28 @@ def test_a_fleet_is_one_dataset(tmp_path) -> None:
     parts_read = f"read_parquet('{out}/table=people/*/*.parquet', hive_partitioning=true)"
     count, sources = duckdb.connect().execute(f"SELECT count(*), count(DISTINCT source) FROM {parts_read}").fetchone()
     assert (count, sources) == (32, 5)
+
+
+def dies_over_one(path: Path, folder: Path, options: Any) -> Any:
+    """Stands for the export of a source in a process that the system kills over one of them."""
+    if path.name == "deadly.edb":
+        folder.mkdir(exist_ok=True)
+        (folder / "tables.sqlite").write_bytes(b"half of a file")
+        os._exit(9)
+    return export_source(path, folder, options)
+
+
+def test_a_process_that_dies_costs_its_database_only(fixtures, tmp_path, monkeypatch) -> None:
+    data = fixtures.read("engine/clean-4k/db.edb")
+    for name in ("a.edb", "deadly.edb", "z.edb"):
+        (tmp_path / name).write_bytes(data)
+    monkeypatch.setattr("esent.api.export.export_source", dies_over_one)
+    files = [tmp_path / name for name in ("a.edb", "deadly.edb", "z.edb")]
+    manifest = export(files, tmp_path / "out", to="sqlite", tables=["Heap"], jobs=2)
+    assert not manifest["whole"]
+    assert [source["error"] for source in manifest["sources"]] == [None, "the process that read it has died", None]
+    assert [source["whole"] for source in manifest["sources"]] == [True, False, True]
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".json", ".sqlite", ".sqlite"]
 
 
 def test_an_export_is_not_overwritten_and_other_folders_never(fixtures, tmp_path) -> None:

@@ -236,7 +236,6 @@ class _Assembly:
         self._options = options
         self._several = several
         self._ids = Names()
-        self._top = Names()
         self._sources: dict[int, dict[str, Any]] = {}
         self._schemas: dict[str, list[dict[str, Any]]] = {}
         self._parts: dict[str, list[dict[str, Any]]] = {}  # by the folder of a table: the entries of its files
@@ -297,7 +296,6 @@ class _Assembly:
     def _move(self, path: Path, report: SourceReport, table: TableReport, source_id: str, names: Names) -> str:
         """Put a file to where it belongs; its path from the folder of the export."""
         extension = EXTENSIONS[self._options.form]
-        name = safe_name(table.name)
         if self._options.form == "parquet":
             goal = Path(f"table={names.take(table.name)}", f"source={source_id}", "part-0.parquet")
         elif self._options.form == "sqlite":

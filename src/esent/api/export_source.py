@@ -13,7 +13,7 @@ from typing import Any
 from esent.api.reading import ReadOnlyDatabase
 from esent.catalog.salvage import Salvage
 from esent.constants import codes
-from esent.errors import JetError
+from esent.errors import JetError, jet_error
 from esent.log.files import detect_bases, find_name, list_generations, log_name
 from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import FILES
@@ -56,6 +56,8 @@ def export_source(path: Path, folder: Path, options: Options, told: Told = lambd
     the file is read with is closed before that.
     """
     found = SourceReport(path)
+    if FILES.exists(folder):
+        FILES.remove_tree(folder)  # of a process that died over this database
     FILES.make_directory(folder)
     try:
         before = _state(path)
@@ -66,7 +68,7 @@ def export_source(path: Path, folder: Path, options: Options, told: Told = lambd
         return found
     try:
         _export(path, folder, options, told, found)
-        found.changed = _state(path) != before
+        found.changed = not path.exists() or _state(path) != before
     except JetError as problem:
         found.error = str(problem)
         if problem.code == codes.JET_errDatabaseDirtyShutdown:
@@ -100,6 +102,9 @@ def _opened(path: Path, options: Options, found: SourceReport) -> Iterator[Salva
             found.header["state"] = "unknown, the headers are damaged"
         dirty = file.header_damage is None and file.header.dbstate == DatabaseState.DIRTY_SHUTDOWN
         if not dirty or options.dirty:
+            if file.header_damage is None and not file.header.is_clean and not options.dirty:
+                what = f"exporting a database whose state is: {found.header['state']}"
+                raise jet_error(codes.JET_errDatabaseDirtyShutdown, what, file=path)
             yield Salvage(file)
             return
     with ReadOnlyDatabase(path, log_directory=options.log_directory) as database:
