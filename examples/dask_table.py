@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 
+import dask
 import dask.dataframe
 import pandas
 
@@ -42,9 +43,10 @@ LEFT_OUT = (esent.Binary, esent.LongBinary, esent.Guid)
 def main() -> None:
     path, name = sys.argv[1:]
     rows = dataframe(path, name)
-    print(f"{len(rows)} rows in {rows.npartitions} parts")
-    for column in rows.columns:
-        print(f"{column}: {rows[column].nunique().compute()}")
+    count, *different = dask.compute(rows.shape[0], *(rows[column].nunique() for column in rows.columns))
+    print(f"{count} rows in {rows.npartitions} parts")
+    for column, number in zip(rows.columns, different, strict=True):
+        print(f"{column}: {number}")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def test_the_example_counts_the_rows_of_a_genuine_table(fixtures) -> None:
     assert f"id: {count}" in lines
 
 
-def test_parts_are_read_by_other_processes(fixtures) -> None:
+def test_the_example_makes_a_dataframe_of_any_table(fixtures) -> None:
     spec = importlib.util.spec_from_file_location("dask_table", EXAMPLE)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
