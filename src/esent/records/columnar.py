@@ -12,8 +12,7 @@
 | WESTERN  | Text, LongText of 1252       | the same                                                                     |
 | LIST     | multi-valued columns         | u32 offsets into the values, which are one of the kinds above                |
 
-Validity is a bit a value, lowest first, 1 for a value and 0 for NULL; a batch in which a column has no value at all has no
-memory for it.
+Validity is a bit a value, lowest first, 0 for NULL; a column that has no value at all in a batch has no memory either.
 
 **Odd values** are those that the kind cannot hold: stored bytes of another size than the type has, text that is none in its
 code page (a lone surrogate, half a character), a date outside of the years 1 to 9999, a value that could not be read, further
