@@ -30,6 +30,7 @@ bodies = st.one_of(st.none(), st.tuples(st.integers(0, 255), st.sampled_from([1,
 deltas = st.integers(-5, 5)
 ERRORS = {"KeyDuplicate": jet.JET_errKeyDuplicate, "WriteConflict": jet.JET_errWriteConflict}
 NUMBER_BYTES = 4
+LOCK = "write lock"
 
 
 class Row(NamedTuple):
@@ -224,7 +225,7 @@ class CallMachine(RuleBasedStateMachine):
 
     def committed(self, session: int, *, lazy: bool) -> None:
         outermost = self.model.level(session) == 1
-        logged = bool(self.model.open[session].changes())
+        logged = any(change.kind != LOCK for change in self.model.open[session].changes())
         self.model.commit(session)
         if outermost:
             # a commit that changed nothing waits for nothing
@@ -342,6 +343,8 @@ class CallMachine(RuleBasedStateMachine):
             early = allowed if self.in_transaction(session) else {""}
             if not self.expect(early, lambda: jet.JetPrepareUpdate(sesid, tableid, jet.JET_prepReplace)):
                 return
+            if self.in_transaction(session):  # the lock lasts as long as the transaction, whatever becomes of the update
+                self.model.change(session, LOCK, place(identity))
             row = Row(number, unique, text, body_of(body))
             appended = b"tail" * 300
             appends = append and self.in_transaction(session)
