@@ -21,9 +21,17 @@ def test_a_name_is_one_harmless_part_of_a_path(name: str) -> None:
     assert found[0] not in ". ~" and found[-1] not in ". "
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10))
 def test_a_short_name_can_be_read_back_as_in_a_url(name: str) -> None:
     assert urllib.parse.unquote(safe_name(name)) == name
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=121, max_size=200))
+def test_a_long_name_keeps_its_beginning_and_no_half_of_an_escape(name: str) -> None:
+    head, _, digest = safe_name(name).rpartition("-")
+    assert len(digest) == 16 and len(head) > 100
+    shown = urllib.parse.unquote(head, errors="surrogateescape").encode("utf-8", "surrogateescape")
+    assert name.encode().startswith(shown)
 
 
 @given(st.lists(ANY, max_size=20))

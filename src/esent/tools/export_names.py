@@ -25,8 +25,9 @@ def safe_name(name: str) -> str:
         found = found[:-1] + _escaped(found[-1])
     if len(found) > LONGEST:
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        # not in the middle of an escape
-        found = found[: LONGEST - 17].rstrip("%0123456789ABCDEF") + "-" + digest
+        head = found[: LONGEST - 17]
+        cut = head.rfind("%", len(head) - 2)  # no escape is cut in the middle
+        found = (head if cut < 0 else head[:cut]) + "-" + digest
     return found
 
 
