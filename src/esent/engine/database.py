@@ -189,9 +189,10 @@ class AttachedDatabase:
             store.tend = instance.instance_log.tend
         return store
 
-    def _extended(self, pages: int) -> None:
-        """The file has become longer; the header says so when it is written next."""
+    def _extended(self, position: Lgpos) -> None:
+        """The file has become longer, logged at `position`; the header says so when it is written next."""
         with self._header_guard:
+            self._header.resized_at(position)
             self._header.extend_count = self._header.extend_count + 1 & 0xFFFFFFFF
             self._header.logtime_last_extend = LogTime.now()
 
@@ -235,6 +236,7 @@ class AttachedDatabase:
 
         def change(header: DatabaseHeader) -> None:
             header.change_state(DatabaseState.DIRTY_SHUTDOWN)
+            header.resized_at(header.lgpos_attach)
 
         self.update_header(change)
 
@@ -255,6 +257,7 @@ class AttachedDatabase:
             header.gen_max_required = header.gen_max_committed = generation
             stamp_created(header, created)
             header.lgpos_attach = position
+            header.resized_at(position)
             self._stamp_common(header)
 
         self.update_header(change)
@@ -289,9 +292,7 @@ class AttachedDatabase:
         def change(header: DatabaseHeader) -> None:
             header.change_state(DatabaseState.CLEAN_SHUTDOWN)
             if position is not None:
-                header.lgpos_consistent = header.lgpos_detach = position
-                if header.lgpos_last_resize != _NO_POSITION:
-                    header.lgpos_last_resize = position
+                header.consistent_at(position)
             header.logtime_consistent = header.logtime_detach = LogTime.now()
             header.bkinfo_snapshot_cur = BackupInfo()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from esent.engine.transactions import UnloggedWriter
 from esent.log.records import ShrinkDB, ShrinkDB2, ShrinkDB3
 from esent.pages.header import DatabaseHeader
-from esent.pages.primitives import LogTime
+from esent.pages.primitives import LGPOS_MIN, LogTime
 from esent.tree.shrink import cut_tail, last_needed
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def shrink_database(database: AttachedDatabase, pages: int) -> int:
 def _cut_file(database: AttachedDatabase, last: int) -> None:
     instance, store = database.instance, database.store
     count = database.file.page_count - last
+    position = LGPOS_MIN
     if database.logged:
         version = tuple(instance.log.header.version)
         record: ShrinkDB | ShrinkDB2 | ShrinkDB3
@@ -51,13 +52,15 @@ def _cut_file(database: AttachedDatabase, last: int) -> None:
             record = ShrinkDB3(database.dbid, last, count, store.dbtime)
         else:
             record = (ShrinkDB2 if version >= _SECOND_FORM else ShrinkDB)(database.dbid, last, count)
-        instance.flush_log(instance.append(record))
+        position = instance.append(record)
+        instance.flush_log(position)
     store.cache.drop(last + 1, last + count)
     with instance.gate.writing():
         database.file.resize(last)
         database.file.sync()
 
     def change(header: DatabaseHeader) -> None:
+        header.resized_at(position)
         header.shrink_count = header.shrink_count + 1 & 0xFFFFFFFF
         header.logtime_last_shrink = LogTime.now()
 

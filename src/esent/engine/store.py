@@ -126,7 +126,8 @@ class DatabaseStore:
     bytes that must stay free on it (none while `versions` has no images), `dead(page)` the lines of nodes that nobody can see
     any more, `settled(page)` whether no node has versions, `inserted(page, line)` the version that inserted one, or 0;
     `holding(first, last)` keeps backups off pages while they are written, `writing()` waits while writes are frozen;
-    `extended(pages)` is told of a file that has become longer; `tend()` is called between two operations.
+    `extended(position)` is told of a file that has become longer, by the record at that position; `tend()` is called between
+    two operations.
     """
 
     dbid: int = cython.declare(cython.int, visibility="readonly")
@@ -150,7 +151,7 @@ class DatabaseStore:
     inserted: Callable[[CachedPage, int], int] | None = cython.declare(object, visibility="public")
     holding: Callable[[int, int], AbstractContextManager[None]] = cython.declare(object, visibility="public")
     writing: Callable[[], AbstractContextManager[None]] = cython.declare(object, visibility="public")
-    extended: Callable[[int], None] | None = cython.declare(object, visibility="public")
+    extended: Callable[[Lgpos], None] | None = cython.declare(object, visibility="public")
     tend: Callable[[], None] | None = cython.declare(object, visibility="public")
     unsynced: Lgpos = cython.declare(object, visibility="public")
     pages_written: int = cython.declare(cython.longlong, visibility="readonly")
@@ -349,14 +350,13 @@ class DatabaseStore:
         if last > PGNO_MAX or (self.size_limit and last > self.size_limit):
             what = f"making the file {last} pages long, where {self.size_limit or PGNO_MAX} are allowed"
             raise jet_error(codes.JET_errOutOfDatabaseSpace, what, file=self.file.path)
-        if self.log is not None:
-            self.log.append(ExtendDB(self.dbid, last))
+        position = LGPOS_MIN if self.log is None else self.log.append(ExtendDB(self.dbid, last))
         with self.writing():
             if last > self.file.page_count:
                 self.file.resize(last)
                 self.file.sync()
         if self.extended is not None:
-            self.extended(last)
+            self.extended(position)
 
     # -- changes of one page ------------------------------------------------------------------------------------------------
 

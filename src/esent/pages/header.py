@@ -54,6 +54,9 @@ class DatabaseState(enum.IntEnum):
 
 _MOVES = {0: (1,), 1: (2,), 2: (3, 6, 8), 3: (2, 8), 4: (3,), 5: (), 6: (7,), 7: (2, 6, 8), 8: (7, 3, 2, 1)}
 
+# the first format whose header keeps `lgpos_last_resize` (`reference/database-format.md` 3.3)
+_LAST_RESIZE_FORMAT = (0x620, 110, 240)
+
 
 class _Integer:
     def __init__(self, size: int, signed: bool) -> None:
@@ -213,6 +216,22 @@ class DatabaseHeader:
     def format_version(self) -> tuple[int, int, int]:
         """(major, update major, update minor); features compare with it."""
         return self.version, self.update_major, self.update_minor
+
+    @property
+    def keeps_last_resize(self) -> bool:
+        """Whether `lgpos_last_resize` has to follow the life of the file."""
+        return self.format_version >= _LAST_RESIZE_FORMAT or self.lgpos_last_resize != Lgpos()
+
+    def resized_at(self, position: Lgpos) -> None:
+        """The file was given its length at `position` of the log, or was attached there: not below `lgpos_attach`."""
+        if self.keeps_last_resize:
+            self.lgpos_last_resize = max(self.lgpos_last_resize, position)
+
+    def consistent_at(self, position: Lgpos) -> None:
+        """The file is detached, with everything up to `position` in it."""
+        self.lgpos_consistent = self.lgpos_detach = position
+        if self.keeps_last_resize:
+            self.lgpos_last_resize = position
 
     @property
     def is_shadowed(self) -> bool:

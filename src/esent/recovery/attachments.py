@@ -285,8 +285,7 @@ class Attachments:
         header.logtime_detach = LogTime()
         header.lgpos_last_reattach = LGPOS_MIN
         header.dbid = logged.dbid
-        if header.lgpos_last_resize != LGPOS_MIN:
-            header.lgpos_last_resize = logged.attach
+        header.resized_at(logged.attach)
         if not self.hard:
             header.bkinfo_full_cur = header.bkinfo_snapshot_cur = BackupInfo()
 

@@ -7,11 +7,10 @@ from esent.errors import JetError, jet_error
 from esent.pages.database_file import PGNO_MAX
 from esent.pages.edit import NODE_DELETED
 from esent.pages.header import DatabaseState
-from esent.pages.primitives import LGPOS_MIN, BackupInfo, Lgpos, LogTime
+from esent.pages.primitives import BackupInfo, Lgpos, LogTime
 from esent.recovery.cache import RecoveredDatabase
 from esent.recovery.writeback import WriteBack
 
-_LAST_RESIZE_FORMAT = (0x620, 110, 240)
 _OWNED_ROOT = 2
 _DEPTH_LIMIT = 32
 
@@ -61,14 +60,12 @@ def close_clean(db: RecoveredDatabase, writeback: WriteBack, at: Lgpos, *, hard:
     header.change_state(DatabaseState.CLEAN_SHUTDOWN)
     header.dbtime_dirtied = max(header.dbtime_dirtied, db.dbtime)
     header.objid_last = max(header.objid_last, db.objid)
-    header.lgpos_consistent = header.lgpos_detach = at
+    header.consistent_at(at)
     header.logtime_consistent = header.logtime_detach = now
     header.gen_recovering = 0
     header.bkinfo_full_cur = header.bkinfo_snapshot_cur = BackupInfo()
     if hard:
         header.bkinfo_full_prev = header.bkinfo_inc_prev = BackupInfo()
         header.bkinfo_copy_prev = header.bkinfo_diff_prev = BackupInfo()
-    if header.format_version >= _LAST_RESIZE_FORMAT or header.lgpos_last_resize != LGPOS_MIN:
-        header.lgpos_last_resize = at
     db.write_header()
     db.file.close()
