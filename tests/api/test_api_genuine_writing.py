@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 import esent
+from esent import jet
 from esent.pages.database_file import DatabaseFile
 from esent.pages.primitives import Lgpos
 
@@ -44,4 +47,30 @@ def test_a_genuine_database_takes_rows_time_and_again(fixtures, tmp_path, folder
             assert [(row.k, bytes(row.v)) for row in db[f"added {number}"]] == [(k, bytes([k]) * 5000) for k in range(200)]
             db.delete_table(f"added {number}")
     assert _rows(path) == before
+    assert esent.verify(path).ok
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "base"),
+    [
+        ("engine/dirty-4k", "db.edb", "edb"),
+        ("engine/dirty-ddl-4k", "db.edb", "edb"),
+        ("windows/srum-win11-dirty", "SRUDB.dat", "SRU"),
+    ],
+)
+def test_tidying_up_after_recovery_takes_no_row_of_a_genuine_database(fixtures, tmp_path, folder, name, base):
+    """Attaching makes pages free that recovery has left to nobody: of those of a database that Windows left dirty too."""
+    work = fixtures.copy_set(folder, tmp_path / "work")
+    path = next(work.rglob(name))
+    shutil.copytree(path.parent, tmp_path / "other")
+    esent.recover(tmp_path / "other", in_place=True, base_name=base)
+    sizes = {log.stat().st_size for log in path.parent.glob(f"{base}*") if log.suffix.lower() in (".log", ".jtx")}
+    parameters = {"AlternateDatabaseRecoveryPath": f"{path.parent}/"}
+    with esent.Instance(
+        "tidy", directory=path.parent, base_name=base, log_file_size=max(sizes), parameters=parameters
+    ) as instance:
+        instance.attach(path)
+        jet.JetIdle(jet.JetBeginSession(instance.handle), 0)
+    found = _rows(path)
+    assert any(found.values()) and found == _rows(tmp_path / "other" / name)
     assert esent.verify(path).ok

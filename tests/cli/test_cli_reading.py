@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,11 @@ def test_wrong_use(esent, tmp_path):
     assert esent("info").status == 2
     assert esent("info", tmp_path / "missing").status == 2
     assert esent("nonsense").status == 2
+
+
+def test_the_command_without_its_script(esent):
+    found = subprocess.run([sys.executable, "-m", "esent", "--version"], capture_output=True, text=True, check=True)
+    assert found.stdout == esent("--version").out
 
 
 def test_version(esent):
