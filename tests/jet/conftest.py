@@ -47,3 +47,11 @@ def database(fixtures: Any, tmp_path: Path) -> Path:
     target = tmp_path / "db.edb"
     shutil.copyfile(fixtures.path("engine/clean-4k/db.edb"), target)
     return target
+
+
+@pytest.fixture
+def run(start: Callable[..., Running], database: Path) -> Running:
+    """An instance with one genuine database attached."""
+    running = start()
+    running.attach()
+    return running

@@ -42,15 +42,6 @@ from jet_helpers import Running, code_of
 
 INCREMENTAL = jet.JET_bitBackupIncremental
 ATOMIC = jet.JET_bitBackupAtomic
-Start = Callable[..., Running]
-
-
-@pytest.fixture
-def run(start: Start, database: Path) -> Running:
-    """An instance with one genuine database attached."""
-    running = start()
-    running.attach()
-    return running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,9 @@ from backup_helpers import PAGE, begin, is_stamped, opened, read, read_file, sta
 from esent import jet
 from esent.backup import page_stream
 from esent.pages.database_file import DatabaseFile
-from jet_helpers import Running, code_of
+from jet_helpers import code_of
 
 PATIENCE = 20.0
-Start = Callable[..., Running]
-
-
-@pytest.fixture
-def run(start: Start, database: Path) -> Running:
-    """An instance with one genuine database attached."""
-    running = start()
-    running.attach()
-    return running
 
 
 class Held:

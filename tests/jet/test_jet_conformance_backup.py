@@ -8,7 +8,6 @@ test_jet_conformance_stop.py.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,18 +29,9 @@ from esent import jet
 from esent.backup import page_stream
 from esent.pages.header import DatabaseHeader
 from esent.pages.trailer import PatchPage
-from jet_helpers import Running, code_of
+from jet_helpers import code_of
 
 INCREMENTAL = jet.JET_bitBackupIncremental
-Start = Callable[..., Running]
-
-
-@pytest.fixture
-def run(start: Start, database: Path) -> Running:
-    """An instance with one genuine database attached."""
-    running = start()
-    running.attach()
-    return running
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ Numbers that are missing speak of buffers that a Python call does not have (93, 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,15 +31,6 @@ from esent.engine.process import PROCESS
 from jet_helpers import Running, code_of, set_paths
 
 INCREMENTAL = jet.JET_bitBackupIncremental
-Start = Callable[..., Running]
-
-
-@pytest.fixture
-def run(start: Start, database: Path) -> Running:
-    """An instance with one genuine database attached."""
-    running = start()
-    running.attach()
-    return running
 
 
 # ---- 9.7 Logs ----------------------------------------------------------------------------------------

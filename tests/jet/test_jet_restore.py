@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,6 @@ from esent.tools.dump import dump
 from jet_helpers import Running, code_of, set_paths
 
 INCREMENTAL = jet.JET_bitBackupIncremental
-Start = Callable[..., Running]
-
-
-@pytest.fixture
-def run(start: Start, database: Path) -> Running:
-    """An instance with one genuine database attached."""
-    running = start()
-    running.attach()
-    return running
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,15 +24,6 @@ from jet_helpers import Running, code_of
 PATIENCE = 20.0
 CONTINUE = jet.JET_bitContinueAfterThaw
 ABORT = jet.JET_bitAbortSnapshot
-Start = Callable[..., Running]
-
-
-@pytest.fixture
-def run(start: Start, database: Path) -> Running:
-    """An instance with one genuine database attached."""
-    running = start()
-    running.attach()
-    return running
 
 
 @pytest.fixture
