@@ -8,22 +8,13 @@ from pathlib import Path
 import pytest
 
 import esent
-from esent import jet
-from esent.engine.parameters import ParameterSet
-from esent.engine.process import PROCESS, RunMode
-from esent.errors import JetError
+from process_reset import reset_process
 
 
 @pytest.fixture(autouse=True)
 def clean_process() -> Iterator[None]:
     yield
-    for instance in list(PROCESS.instances):
-        try:
-            instance.terminate(jet.JET_bitTermDirty)
-        except JetError:
-            PROCESS.free(instance)
-    PROCESS.mode = RunMode.NOT_SET
-    PROCESS.parameters = ParameterSet()
+    reset_process()
 
 
 @pytest.fixture

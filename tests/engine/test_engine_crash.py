@@ -6,16 +6,15 @@ Two kinds of disk: one that has everything that was written so far, and one that
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from esent import jet
-from esent.engine.parameters import ParameterSet
-from esent.engine.process import PROCESS, RunMode
 from esent.pages.filesystem import File, FileSystem
+
+pytestmark = pytest.mark.usefixtures("clean_process")
 
 PAGE = 4096
 OWNED_PAGES = 270  # of the database used here
@@ -78,15 +77,6 @@ class Disk:
         for name, content in files.items():
             (target / name).write_bytes(content)
         self.cuts.append(target)
-
-
-@pytest.fixture(autouse=True)
-def clean_process() -> Iterator[None]:
-    yield
-    for instance in list(PROCESS.instances):
-        PROCESS.free(instance)
-    PROCESS.mode = RunMode.NOT_SET
-    PROCESS.parameters = ParameterSet()
 
 
 def start(folder: Path, *, circular: bool = False) -> tuple[Any, Any]:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import random
 import shutil
-import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from live_home import Home, complaints, recovered
+from live_instances import logged
 from live_trees import LiveDatabase
 from page_comparison import comparable
-from test_engine_cleanup import Home, complaints, recovered
 
 import esent
 from esent import jet
 from esent.catalog.schema import Catalog
 from esent.constants import params
-from esent.engine.parameters import ParameterSet
-from esent.engine.process import PROCESS, RunMode
 from esent.engine.versioned import VersionedTree
 from esent.errors import JetError
 from esent.log import kinds
@@ -35,22 +32,11 @@ from esent.tree.cursor import Tree
 from esent.tree.defragment import LeafMerger
 from esent.tree.live import TreeName
 from esent.tree.space import available_extents, owned_extents
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recovery"))
-from live_instances import logged
-
 from recovery_crash_files import crash_image
 
+pytestmark = pytest.mark.usefixtures("clean_process")
+
 FATES = ["kept", "lost", "some", "torn"]
-
-
-@pytest.fixture(autouse=True)
-def clean_process() -> Iterator[None]:
-    yield
-    for instance in list(PROCESS.instances):
-        PROCESS.free(instance)
-    PROCESS.mode = RunMode.NOT_SET
-    PROCESS.parameters = ParameterSet()
 
 
 def merge_all(database: LiveDatabase, tree: VersionedTree, *, partial: bool = True) -> LeafMerger:

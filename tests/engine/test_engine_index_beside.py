@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_engine_cleanup import Home, complaints, recovered
+from live_home import Home, complaints, recovered
 
 from esent import jet
-from esent.engine.parameters import ParameterSet
-from esent.engine.process import PROCESS, RunMode
 from esent.errors import JetError
 from esent.tools.verify import verify_database
+from process_reset import end_instances
 
-
-@pytest.fixture(autouse=True)
-def clean_process() -> Iterator[None]:
-    yield
-    for instance in list(PROCESS.instances):
-        PROCESS.free(instance)
-    PROCESS.mode = RunMode.NOT_SET
-    PROCESS.parameters = ParameterSet()
+pytestmark = pytest.mark.usefixtures("clean_process")
 
 
 class User:
@@ -271,8 +262,7 @@ def test_any_life(tmp_path: Path, seed: int) -> None:
     jet.JetTerm(home.handle)
     report = verify_database(home.path, keys=True)
     assert (complaints(report), report.pages_leaked) == ([], 0)
-    for instance in list(PROCESS.instances):
-        PROCESS.free(instance)
+    end_instances()
     recovered(copy, tmp_path / "again")
     report = verify_database(tmp_path / "again" / "db.edb", keys=True)
     assert (complaints(report), report.pages_leaked) == ([], 0)

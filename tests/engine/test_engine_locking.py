@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_engine_cleanup import Home
+from live_home import Home
 
 from esent import jet
-from esent.engine.parameters import ParameterSet
-from esent.engine.process import PROCESS, RunMode
 
-
-@pytest.fixture(autouse=True)
-def clean_process() -> Iterator[None]:
-    yield
-    for instance in list(PROCESS.instances):
-        PROCESS.free(instance)
-    PROCESS.mode = RunMode.NOT_SET
-    PROCESS.parameters = ParameterSet()
+pytestmark = pytest.mark.usefixtures("clean_process")
 
 
 def is_free(lock: Any) -> bool:

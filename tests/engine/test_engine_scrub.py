@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_engine_cleanup import Home, complaints
+from live_home import Home, complaints
 
 import esent
 from esent import jet
 from esent.constants import params
-from esent.engine.parameters import ParameterSet
-from esent.engine.process import PROCESS, RunMode
+from esent.engine.process import PROCESS
 from esent.engine.scrubbed_pages import ScrubbedPages
 from esent.tools.verify import verify_database
 
+pytestmark = pytest.mark.usefixtures("clean_process")
+
 SECRET = b"this was deleted"
-
-
-@pytest.fixture(autouse=True)
-def clean_process() -> Iterator[None]:
-    yield
-    for instance in list(PROCESS.instances):
-        PROCESS.free(instance)
-    PROCESS.mode = RunMode.NOT_SET
-    PROCESS.parameters = ParameterSet()
 
 
 @pytest.mark.parametrize("zeroes", [True, False])

@@ -5,15 +5,12 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from esent import jet
-from esent.engine.parameters import ParameterSet
-from esent.engine.process import PROCESS, RunMode
 from esent.engine.versioned import VersionedTree
 from esent.errors import JetError
 from esent.log.checkpoint import Checkpoint
@@ -25,20 +22,9 @@ from esent.tree.cursor import Tree
 from esent.tree.live import TreeName
 from jet_helpers import Running, allocate, code_of
 
+pytestmark = pytest.mark.usefixtures("clean_process")
+
 SYSTEM = TreeName(1, 1, unique=True)
-
-
-@pytest.fixture(autouse=True)
-def clean_process() -> Iterator[None]:
-    """No instance is left behind by a test, and no parameter of the process."""
-    yield
-    for instance in list(PROCESS.instances):
-        try:
-            instance.terminate(jet.JET_bitTermDirty)
-        except JetError:
-            PROCESS.free(instance)
-    PROCESS.mode = RunMode.NOT_SET
-    PROCESS.parameters = ParameterSet()
 
 
 class Written(Running):

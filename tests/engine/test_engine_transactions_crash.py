@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from esent.errors import JetError
 from esent.pages.primitives import LGPOS_MIN
 from esent.recovery.options import RecoveryOptions
 from esent.recovery.soft import soft_recover
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recovery"))
 from recovery_crash_files import Change, RecordingFiles, crash_image
 
 FATES = ["kept", "lost", "some", "torn"]

@@ -16,9 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from version_model import COUNTER, VersionModel
 
 from esent import jet
-from esent.engine.process import PROCESS
 from esent.errors import JetError
 from jet_helpers import Running, code_of
+from process_reset import end_instances
 
 SESSIONS = 3
 sessions = st.integers(0, SESSIONS - 1)
@@ -94,7 +94,7 @@ class CallMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "root"):
-            self.end_process()
+            end_instances()
             shutil.rmtree(self.root, ignore_errors=True)
 
     # ---- the process ----------------------------------------------------------------------------------------------------
@@ -108,14 +108,6 @@ class CallMachine(RuleBasedStateMachine):
     def start(self, folder: Path) -> Running:
         jet.JetSetSystemParameter(None, jet.JET_sesidNil, jet.JET_paramDatabasePageSize, self.page_size)
         return Running(folder, f"calls {self.count}", AlternateDatabaseRecoveryPath=str(folder))
-
-    def end_process(self) -> None:
-        """No instance is left, as when the process ends without clean-up."""
-        for instance in list(PROCESS.instances):
-            try:
-                instance.terminate(jet.JET_bitTermDirty)
-            except JetError:
-                PROCESS.free(instance)
 
     def create(self) -> None:
         sesid = self.running.sesid
@@ -173,7 +165,7 @@ class CallMachine(RuleBasedStateMachine):
         """The process is killed; what it had written is found by the next one."""
         goal = self.new_folder()
         shutil.copytree(self.folder, goal, dirs_exist_ok=True)
-        self.end_process()
+        end_instances()
         self.folder = goal
         self.running = self.start(goal)
         self.running.attach()

@@ -9,24 +9,15 @@ from typing import Any
 
 import pytest
 
-from esent import jet
-from esent.engine.parameters import ParameterSet
-from esent.engine.process import PROCESS, RunMode
-from esent.errors import JetError
 from jet_helpers import Running
+from process_reset import reset_process
 
 
 @pytest.fixture(autouse=True)
 def clean_process() -> Iterator[None]:
     """No instance is left behind by a test, and no parameter of the process."""
     yield
-    for instance in list(PROCESS.instances):
-        try:
-            instance.terminate(jet.JET_bitTermDirty)
-        except JetError:
-            PROCESS.free(instance)
-    PROCESS.mode = RunMode.NOT_SET
-    PROCESS.parameters = ParameterSet()
+    reset_process()
 
 
 @pytest.fixture

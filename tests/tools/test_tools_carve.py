@@ -12,10 +12,9 @@ import pytest
 from damaged_files import Undamaged
 
 import esent
-from esent.engine.parameters import ParameterSet
-from esent.engine.process import PROCESS, RunMode
 from esent.tools.carve import CarvedRow
 from esent.tools.dump import dump
+from process_reset import reset_process
 
 State = tuple[tuple[str, Any], ...]
 
@@ -23,8 +22,7 @@ State = tuple[tuple[str, Any], ...]
 @pytest.fixture(autouse=True)
 def clean_process() -> Iterator[None]:
     yield
-    PROCESS.mode = RunMode.NOT_SET
-    PROCESS.parameters = ParameterSet()
+    reset_process()
 
 
 def state(values: dict[str, Any]) -> State:
