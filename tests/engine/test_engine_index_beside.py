@@ -147,6 +147,7 @@ def test_an_update_that_was_prepared_before(tmp_path: Path) -> None:
     creator.agrees("late")
     writer.commit()
     creator.agrees("late")
+    assert dict(creator.rows("late"))[3] == b"prepared"
     jet.JetTerm(home.handle)
 
 

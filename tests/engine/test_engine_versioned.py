@@ -58,6 +58,7 @@ def contents(tree: VersionedTree, session: Session) -> dict[bytes, bytes]:
 
 
 def test_changes_outside_of_a_transaction_are_refused(tree: VersionedTree, one: Session) -> None:
+    before = contents(tree, one)
     for change in (
         lambda: tree.insert(one, b"x", b""),
         lambda: tree.replace(one, b"a", b"", b""),
@@ -67,6 +68,7 @@ def test_changes_outside_of_a_transaction_are_refused(tree: VersionedTree, one: 
     ):
         with refused(codes.JET_errNotInTransaction):
             change()
+    assert contents(tree, one) == before
 
 
 def test_a_read_only_transaction_changes_nothing(tree: VersionedTree, one: Session, two: Session) -> None:

@@ -1,7 +1,7 @@
 """The conformance checklist of `reference/backup-and-restore.md`, sections 9.3 to 9.6: a test a statement, by number.
 
-Numbers that are missing speak of buffers that a Python call does not have (45, 46) or of scrubbing, which is not built (87);
-37 is in test_jet_backup_threads.py, 78 and 79 are in test_api_backup_while_writing.py. The sections 9.7 to 9.9 are in
+Numbers that are missing speak of buffers that a Python call does not have (45, 46); 37 is in test_jet_backup_threads.py, 78 and
+79 are in test_api_backup_while_writing.py, 87 is in test_engine_scrub.py. The sections 9.7 to 9.9 are in
 test_jet_conformance_stop.py.
 """
 
@@ -184,7 +184,8 @@ def test_053_relative_and_other_forms_of_the_name(run, monkeypatch):
         ".\\db.edb",
         run.path().upper().replace(str(run.folder).upper(), str(run.folder)),
     ):
-        handle, _ = jet.JetOpenFileInstance(run.instance, name)
+        handle, size = jet.JetOpenFileInstance(run.instance, name)
+        assert size == Path(run.path()).stat().st_size + PAGE
         jet.JetCloseFileInstance(run.instance, handle)
 
 

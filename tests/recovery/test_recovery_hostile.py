@@ -113,8 +113,9 @@ def test_changed_records(fixtures: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["dirty-4k", "dirty-16k", "dirty-circular-8k", "clean-32k"])
 def test_changed_records_at_length(fixtures: Any, tmp_path: Path, name: str) -> None:
     source = source_of(fixtures, name, tmp_path / "source")
-    for seed in range(1000):
-        attack(source, tmp_path / "logs", seed)
+    results = {attack(source, tmp_path / "logs", seed) for seed in range(1000)}
+    assert "recovered" in results
+    assert len(results) > 3
 
 
 class SmallDisk(FileSystem):

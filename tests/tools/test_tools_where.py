@@ -104,4 +104,6 @@ def test_conditions_agree_with_python_and_limits_leave_out_nothing(tree: Any, a:
 @given(st.text(st.sampled_from("ab(),'=<>! andornotlikesx0%_\"[]."), max_size=40))
 def test_any_text_is_a_condition_or_told_not_to_be(text: str) -> None:
     with contextlib.suppress(ConditionError):
-        Condition(text)
+        condition = Condition(text)
+        test = condition.bound([COLUMNS["A"]] * len(condition.names))
+        assert test([5] * len(condition.names)) in (True, False, None)
