@@ -17,9 +17,6 @@ from esent.tree.shrink import cut_tail, last_needed
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
 
-_WITH_DBTIME = (8, 4000, 70, 160)  # first formats of the log that have the newer forms of the record
-_SECOND_FORM = (8, 4000, 30, 80)
-
 
 def shrink_database(database: AttachedDatabase, pages: int) -> int:
     """Make the file `pages` long, or as near to that as its last page in use allows; its pages then.
@@ -46,12 +43,12 @@ def _cut_file(database: AttachedDatabase, last: int) -> None:
     count = database.file.page_count - last
     position = LGPOS_MIN
     if database.logged:
-        version = tuple(instance.log.header.version)
+        version = instance.log.header.version
         record: ShrinkDB | ShrinkDB2 | ShrinkDB3
-        if version >= _WITH_DBTIME:
+        if version.has_third_shrink:
             record = ShrinkDB3(database.dbid, last, count, store.dbtime)
         else:
-            record = (ShrinkDB2 if version >= _SECOND_FORM else ShrinkDB)(database.dbid, last, count)
+            record = (ShrinkDB2 if version.has_second_shrink else ShrinkDB)(database.dbid, last, count)
         position = instance.append(record)
         instance.flush_log(position)
     store.cache.drop(last + 1, last + count)

@@ -24,6 +24,7 @@ from esent.engine.navigation import grbit_of
 from esent.engine.record_buffer import RecordBuffer, separated_ids
 from esent.engine.table_statistics import require_room
 from esent.engine.tree_position import TreePosition
+from esent.engine.versioned import DELTA_OPERS
 from esent.engine.zero_records import ZeroRecord
 from esent.errors import jet_error
 from esent.records import access
@@ -52,6 +53,7 @@ _SPACE_HEADER_SIZE = 16
 _NUMBER_SIZE = 8
 _ROOT_HAS_SPACE = 1
 _ROOT_HAS_NUMBER = 2
+_WIDE_COUNTER = 8
 
 
 class Mode(IntEnum):
@@ -283,9 +285,9 @@ def last_number(column: Column) -> int:
 
 def _reserve_numbers(cursor: Cursor, last: int) -> None:
     """Put down in the root of the table that numbers up to `last` may be in use."""
-    header = cursor.primary.tree.nodes.external_header()
-    place = _number_place(header)
     with cursor.session.implicit_transaction():
+        header = cursor.primary.tree.nodes.external_header()
+        place = _number_place(header)
         cursor.primary.tree.set_external_header(
             cursor.session, header[:place] + last.to_bytes(_NUMBER_SIZE, "little") + header[place + _NUMBER_SIZE :]
         )
@@ -568,9 +570,15 @@ def escrow_update(cursor: Cursor, columnid: object, delta: bytes, grbit: object 
         raise jet_error(codes.JET_errAlreadyPrepared, f"an update of table {cursor.table.name} is prepared")
     if len(delta) != column.max_size:
         raise jet_error(codes.JET_errInvalidBufferSize, f"an escrow update of {len(delta)} bytes for {column.max_size}")
-    if not column.is_fixed or not column.flags & FLAG_ESCROW or column.max_size not in (4, 8):
+    if not column.is_fixed or not column.flags & FLAG_ESCROW or column.max_size not in DELTA_OPERS:
         raise jet_error(codes.JET_errInvalidOperation, f"column {column.name} takes no escrow updates")
     size = column.max_size
+    # such a column came with its database from a newer engine; this log may be read by an older one
+    if size == _WIDE_COUNTER and cursor.database.logged and not session.instance.log.header.version.has_wide_deltas:
+        raise jet_error(
+            codes.JET_errEngineFormatVersionParamTooLowForRequestedFeature,
+            f"adding to column {column.name} of 64 bits, which logs of this format cannot say",
+        )
     with session.implicit_transaction():
         bookmark = _last_bookmark(cursor)
         tree = cursor.primary.tree

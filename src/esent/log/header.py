@@ -80,6 +80,21 @@ class LogVersion(NamedTuple):
         """Whether the attach list in a checkpoint is to be trusted (8.4000.4.3 and later)."""
         return self >= (MAJOR_CURRENT, MINOR_CURRENT, 4, 3)
 
+    @property
+    def has_wide_deltas(self) -> bool:
+        """Whether counters may have 64 bits: there is a `Delta64` record (8.4000.20.60 and later)."""
+        return self >= (MAJOR_CURRENT, MINOR_CURRENT, 20, 60)
+
+    @property
+    def has_second_shrink(self) -> bool:
+        """Whether there is a `ShrinkDB2` record (8.4000.30.80 and later)."""
+        return self >= (MAJOR_CURRENT, MINOR_CURRENT, 30, 80)
+
+    @property
+    def has_third_shrink(self) -> bool:
+        """Whether there is a `ShrinkDB3` record, which has a dbtime (8.4000.70.160 and later)."""
+        return self >= (MAJOR_CURRENT, MINOR_CURRENT, 70, 160)
+
     def __str__(self) -> str:
         return ".".join(map(str, self))
 
