@@ -295,3 +295,20 @@ def test_a_commit_that_cannot_be_made_durable_says_so_and_ends_the_instance(tmp_
         FailingFile.failing = False
     with refused(codes.JET_errDirtyShutdown):
         instance.terminate(grbits.JET_bitTermDirty)
+
+
+def test_an_open_transaction_does_not_keep_an_instance_whose_log_has_failed(tmp_path: Path) -> None:
+    """Nobody can end it any more: recovery undoes it, and the files are free for that."""
+    instance = running(tmp_path, files=FailingFiles())
+    open_session, session = instance.begin_session(), instance.begin_session()
+    open_session.begin()
+    FailingFile.failing = True
+    try:
+        with pytest.raises(JetError):
+            commit_something(session)
+    finally:
+        FailingFile.failing = False
+    with refused(codes.JET_errLogWriteFail):
+        instance.terminate(0)
+    again = running(tmp_path)
+    again.terminate(0)

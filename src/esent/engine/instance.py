@@ -227,7 +227,8 @@ class Instance:
         self._idle.wait_for(lambda: not self._calls)
 
     def _refuse_open_transactions(self, dirty: bool) -> None:
-        if not dirty and any(session.level for session in self.all_sessions()):
+        # where the log has failed they cannot be ended, and recovery undoes them
+        if not dirty and self.unavailable is None and any(session.level for session in self.all_sessions()):
             raise jet_error(codes.JET_errTooManyActiveUsers, "terminating while a transaction is open")
 
     def _shut_down(self, *, dirty: bool) -> None:
