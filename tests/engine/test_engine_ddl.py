@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_instances import running
+from live_instances import logged, running
 
 from esent.catalog.schema import Catalog
 from esent.constants import codes, grbits
-from esent.engine import ddl
+from esent.engine import ddl, navigation, update
 from esent.engine.create import create_database
 from esent.engine.cursor import Cursor
 from esent.engine.database import AttachedDatabase
@@ -21,7 +21,10 @@ from esent.engine.instance import Instance
 from esent.engine.schema import schema_of
 from esent.engine.session import Session
 from esent.errors import JetError
+from esent.log.header import LogVersion
+from esent.log.records import Delta64
 from esent.pages.database_file import DatabaseFile
+from esent.records.columns import FLAG_ESCROW
 from esent.recovery.options import RecoveryOptions
 from esent.recovery.soft import soft_recover
 from esent.tools.verify import Severity, verify_database
@@ -259,6 +262,62 @@ def test_long_values_that_are_younger_than_the_snapshot_go_with_their_table(worl
 
 
 @pytest.mark.parametrize("committed", [False, True])
+def test_a_kill_while_long_values_younger_than_the_snapshot_go(world: World, tmp_path: Path, committed: bool) -> None:
+    world.create(table_wish()).close()
+    world.session.begin()
+    cursor = ddl.open_table(world.session, world.database, "T", 0)
+    ddl.make_long_values(cursor)
+    root = cursor.table.long_value_root
+    cursor.close()
+    ddl.delete_table(world.session, world.database, "T")
+    if committed:
+        world.session.commit()
+    world.instance.flush_log()
+    goal = tmp_path / "copy"
+    shutil.copytree(world.folder, goal)
+    soft_recover(RecoveryOptions(log_path=goal, alternate_path=goal))
+    assert complaints(goal / "db.edb") == []
+    with DatabaseFile(goal / "db.edb") as file:
+        roots = [table.long_value_root for table in Catalog.load(file) if not table.is_system]
+    assert roots == ([] if committed else [root])
+    if not committed:
+        world.session.rollback()
+        assert complaints(world.shut_down()) == []
+
+
+def test_a_deletion_does_not_go_over_long_values_that_are_being_made(world: World) -> None:
+    world.create(table_wish()).close()
+    tree = schema_of(world.database).writer._trees.objids
+    assert tree is not None
+    other = world.instance.begin_session()
+    other.begin()
+    tree.insert(other, b"new", b"")
+    world.session.begin()
+    assert code_of(tree.delete_unseen, world.session, b"new") == codes.JET_errWriteConflict
+    other.commit()
+    tree.delete_unseen(world.session, b"new")
+    assert code_of(tree.delete_unseen, world.session, b"new") == codes.JET_errRecordDeleted
+    world.session.rollback()
+    assert tree.get(other, b"new") == b""
+
+
+def test_two_sessions_begin_to_use_a_sort_order(world: World) -> None:
+    """Which one comes second is told to try again, not that its index is there already."""
+    for name in ("T", "U"):
+        world.create(TableWish(name, columns=[ColumnWish("name", 10, cp=1200)])).close()
+    other = world.instance.begin_session()
+    cursors = [ddl.open_table(each, world.database, name, 0) for each, name in ((world.session, "T"), (other, "U"))]
+    other.begin()
+    ddl.create_indexes(cursors[0], [IndexWish("i", ["+name"])])
+    assert code_of(ddl.create_indexes, cursors[1], [IndexWish("i", ["+name"])]) == codes.JET_errWriteConflict
+    other.rollback()
+    ddl.create_indexes(cursors[1], [IndexWish("i", ["+name"])])
+    for cursor in cursors:
+        cursor.close()
+    assert complaints(world.shut_down()) == []
+
+
+@pytest.mark.parametrize("committed", [False, True])
 def test_a_kill_in_the_middle(world: World, tmp_path: Path, committed: bool) -> None:
     world.create(table_wish("before")).close()
     world.session.begin()
@@ -296,3 +355,28 @@ def test_building_an_index_meets_others_changes(world: World) -> None:
     assert place.first()
     assert (place.key, place.data) == (b"\x7f\x80\0\0\5", b"\0\0\0\1")
     assert not place.next()
+
+
+def test_counters_of_64_bits_want_a_log_that_has_them(world: World) -> None:
+    """No such column can be made here; a database of a newer engine may have one."""
+    default = (7).to_bytes(8, "little")
+    cursor = world.create(TableWish("T", columns=[ColumnWish("sum", 15, default=default)]))
+    (column,) = cursor.table.columns
+    column.flags |= FLAG_ESCROW
+    update.prepare(cursor, update.Mode.INSERT)
+    update.make(cursor)
+    navigation.move(cursor, -(2**31))
+    world.session.begin()
+    amount = (1 << 40).to_bytes(8, "little")
+    refusal = codes.JET_errEngineFormatVersionParamTooLowForRequestedFeature
+    assert code_of(update.escrow_update, cursor, column.columnid, amount) == refusal
+    world.session.commit()
+    world.instance.flush_log()
+    assert Delta64 not in map(type, logged(world.folder))
+    header = world.instance.log.header
+    header.version = LogVersion(8, 4000, 20, 60)
+    world.session.begin()
+    assert update.escrow_update(cursor, column.columnid, amount) == default
+    world.session.commit()
+    world.instance.flush_log()
+    assert Delta64 in map(type, logged(world.folder))

@@ -51,6 +51,7 @@ class RowTree(Protocol):
     def insert(self, session: Any, key: bytes, data: bytes) -> None: ...
     def replace(self, session: Any, key: bytes, old_data_bookmark: bytes, new_data: bytes) -> None: ...
     def delete(self, session: Any, key: bytes, data_bookmark: bytes = b"") -> None: ...
+    def delete_unseen(self, session: Any, key: bytes) -> None: ...
     def get(self, session: Any, key: bytes) -> bytes | None: ...
     def cursor(self, session: Any) -> Any: ...
 
@@ -145,6 +146,17 @@ class CatalogWriter:
         if trees.shadow is not None:
             trees.shadow.delete(session, key)
 
+    def remove_unseen(self, session: Any, row: Mapping[str, Any]) -> None:
+        """Delete the row of an object with a tree, and the note of it in MSysObjids, that came since the session's snapshot."""
+        trees = self._trees
+        key = row_key(row)
+        trees.objects.delete_unseen(session, key)
+        trees.names.delete_unseen(session, name_index_key(row))
+        if trees.shadow is not None:
+            trees.shadow.delete_unseen(session, key)
+        if trees.objids is not None:
+            trees.objids.delete_unseen(session, objids_node(row["Id"], 0, 0, small_page=self._small_page)[0])
+
     def objects_of(self, session: Any, objid_table: int) -> list[tuple[int, int]]:
         """Type and identity of every row of a table."""
         place = self._trees.objects.cursor(session)
@@ -198,7 +210,7 @@ class CatalogWriter:
         found = tree.get(session, key)
         if found is None:
             if change > 0:
-                tree.insert(session, key, record)
+                self._begin_count(session, tree, key, record)
             return
         end = _LOCALE_COUNT_OFFSET + _LOCALE_COUNT_SIZE
         if len(found) < end:
@@ -208,3 +220,14 @@ class CatalogWriter:
             tree.replace(session, key, b"", found[:_LOCALE_COUNT_OFFSET] + struct.pack("<i", count + change) + found[end:])
         else:
             tree.delete(session, key)
+
+    @staticmethod
+    def _begin_count(session: Any, tree: RowTree, key: bytes, record: bytes) -> None:
+        """The row of a sort order the session sees none of. JET_errWriteConflict: another session has made one meanwhile."""
+        try:
+            tree.insert(session, key, record)
+        except JetError as problem:
+            if problem.code != codes.JET_errKeyDuplicate:
+                raise
+            what = "counting an index of a sort order that another session has just begun to use"
+            raise jet_error(codes.JET_errWriteConflict, what) from problem

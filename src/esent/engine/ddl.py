@@ -410,9 +410,10 @@ def delete_table(session: Session, database: AttachedDatabase, name: object) -> 
         for index in table.indexes:
             writer.remove_index(session, live.objid, index)
         seen = writer.objects_of(session, live.objid)
-        late = table.long_value_objid if (ObjectType.LONG_VALUE, table.long_value_objid) not in seen else 0
-        if table.long_value_objid and not late:
+        if (ObjectType.LONG_VALUE, table.long_value_objid) in seen:
             writer.remove_objid(session, table.long_value_objid)
+        elif table.long_value_objid:  # made for this very transaction, or since it began
+            writer.remove_unseen(session, long_value_row(live.objid, table.long_value_objid, table.long_value_root))
         writer.remove_objid(session, live.objid)
         for kind, identity in seen:
             writer.remove(session, live.objid, kind, identity)
@@ -423,10 +424,6 @@ def delete_table(session: Session, database: AttachedDatabase, name: object) -> 
         tree = _tree_of(live)
 
         def free(cleaner: Writer) -> None:
-            if late:
-                with _own_transaction(database) as helper:
-                    writer.remove(helper, live.objid, ObjectType.LONG_VALUE, late)
-                    writer.remove_objid(helper, late)
             _free_tree(database, cleaner, tree, below)
             forget_counters(database, tree.objid)
 

@@ -226,16 +226,34 @@ class VersionedTree:
             transaction = self._begin_change(session)
             bookmark = b"" if self.unique else data_bookmark
             self._changeable(session, transaction, OPER_FLAG_DELETE, key, bookmark)
-            self._require_room(transaction, key, bookmark, 0)
-            writer = self._writer(session)
-            if transaction is None or not self.versioned:
-                self.nodes.delete(writer, key, bookmark)
-                self.store.epoch += 1
-                return
-            rceid = self.store.next_rceid()
-            self.nodes.flag_delete(writer, key, bookmark, rceid=rceid)
-            pgno = self._page_of(key, bookmark)
-            self.store.add(transaction, self.versions, OPER_FLAG_DELETE, key, bookmark, rceid, b"", 0, 0, pgno)
+            self._delete(session, transaction, key, bookmark)
+
+    def delete_unseen(self, session: Session, key: bytes) -> None:
+        """As `delete`, of a node that was put there, and committed, since the session's snapshot."""
+        with self._lock:
+            transaction = self._begin_change(session)
+            node = self.nodes.find(key)
+            chain = self.versions.chain(key, b"")
+            if chain is not None and any(
+                not version.transaction.commit0 and version.transaction is not transaction for version in chain.versions
+            ):
+                raise self._refusal(codes.JET_errWriteConflict, "deleting a node that another session is changing")
+            if node is None or node.flags & NODE_DELETED:
+                raise self._refusal(codes.JET_errRecordDeleted, "deleting a node that is deleted")
+            self._delete(session, transaction, key, b"")
+
+    @cython.cfunc
+    def _delete(self, session: Session, transaction: Transaction | None, key: bytes, bookmark: bytes) -> None:
+        self._require_room(transaction, key, bookmark, 0)
+        writer = self._writer(session)
+        if transaction is None or not self.versioned:
+            self.nodes.delete(writer, key, bookmark)
+            self.store.epoch += 1
+            return
+        rceid = self.store.next_rceid()
+        self.nodes.flag_delete(writer, key, bookmark, rceid=rceid)
+        pgno = self._page_of(key, bookmark)
+        self.store.add(transaction, self.versions, OPER_FLAG_DELETE, key, bookmark, rceid, b"", 0, 0, pgno)
 
     def delta(
         self,
