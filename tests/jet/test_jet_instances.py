@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -488,6 +490,17 @@ def test_handles_after_the_end(start: Start, database: Path) -> None:
     assert code_of(jet.JetCloseDatabase, running.sesid, dbid) == jet.JET_errInvalidSesid
     assert code_of(jet.JetEndSession, running.sesid) == jet.JET_errInvalidSesid
     assert code_of(jet.JetTerm2, running.instance, 0) == jet.JET_errInvalidInstance
+
+
+@pytest.mark.parametrize("grbit", [jet.JET_bitTermComplete, jet.JET_bitTermDirty])
+def test_an_instance_that_has_ended_keeps_no_memory(start: Start, grbit: int) -> None:
+    running = start()
+    dbid = jet.JetCreateDatabase(running.sesid, running.path())
+    jet.JetCloseTable(running.sesid, jet.JetCreateTable(running.sesid, dbid, "T"))
+    instance = weakref.ref(running.instance.target)
+    assert code_of(running.term, grbit) in (0, jet.JET_errDirtyShutdown)
+    gc.collect()
+    assert instance() is None
 
 
 @pytest.mark.parametrize("sesid", [0, None, jet.JET_sesidNil, 7, "session", object(), [1]])

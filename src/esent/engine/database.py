@@ -32,6 +32,7 @@ from esent.tree.write import DEFAULT_DENSITY, WritableTree
 if TYPE_CHECKING:
     from esent.backup.host import PageSource
     from esent.engine.instance import Instance
+    from esent.engine.schema import Schema
     from esent.engine.session import Session
 
 MOST_DATABASES = 6  # beside the temporary one
@@ -155,6 +156,7 @@ class AttachedDatabase:
         self._header = held.file.header
         self._header_guard = threading.RLock()  # the gate is entered before it is taken
         self._released = False
+        self.schema: Schema | None = None  # set by `schema_of`; it holds the database, and so must not outlive it
         self._ranges = RangeLock()
         self.pinned = LGPOS_MAX  # where the log must be kept from while the database is being created
         self.store = self._open_store()

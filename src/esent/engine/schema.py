@@ -427,12 +427,9 @@ class Schema:
         live.remove(session, entry)
 
 
-_schemas: weakref.WeakKeyDictionary[AttachedDatabase, Schema] = weakref.WeakKeyDictionary()
-
-
 def schema_of(database: AttachedDatabase) -> Schema:
     """The schema of an attached database, read when it is first asked for."""
-    found = _schemas.get(database)
+    found = database.schema
     if found is None:
-        found = _schemas[database] = Schema(database)
+        found = database.schema = Schema(database)
     return found
