@@ -13,8 +13,8 @@ from esent.constants import grbits
 from esent.engine.callbacks import notify
 from esent.engine.ddl import cursor_of_engine
 from esent.engine.navigation import goto_bookmark
+from esent.engine.zero_records import is_zero, settled_record
 from esent.errors import JetError
-from esent.records import access
 from esent.records.columns import Column
 
 if TYPE_CHECKING:
@@ -33,14 +33,9 @@ class FinalizedRecord:
         self.column = column
 
     def __call__(self, _writer: Writer) -> None:
-        node = self.tree.nodes.find(self.bookmark)
-        if node is not None and self.tree.versions.chain(self.bookmark, b"") is None and self._is_zero(node.data):
+        image = settled_record(self.tree, self.bookmark)
+        if image is not None and is_zero(image, self.column):
             self.database.instance.deferred.append(self.tell)
-
-    def _is_zero(self, image: bytes) -> bool:
-        column = self.column
-        state, counter = access.fixed_value(image, column.fid, column.record_offset, column.max_size)
-        return state == access.PRESENT and not any(counter)
 
     def tell(self) -> None:
         """Call the callbacks, unless the counter has moved on. What goes wrong in one of them changes nothing."""
@@ -53,7 +48,7 @@ class FinalizedRecord:
             cursor = cursor_of_engine(session, database, self.table)
             session.begin()
             goto_bookmark(cursor, cursor.shown_bookmark(self.bookmark))
-            if self._is_zero(cursor.record()):
+            if is_zero(cursor.record(), self.column):
                 notify(cursor, grbits.JET_cbtypFinalize)
             session.commit()
         except JetError as problem:

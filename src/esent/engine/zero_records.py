@@ -32,12 +32,8 @@ class ZeroRecord:
         self.values = values.tree if values is not None else None
 
     def __call__(self, writer: Writer) -> None:
-        node = self.tree.nodes.find(self.bookmark)
-        if node is None or self.tree.versions.chain(self.bookmark, b"") is not None:
-            return
-        image = node.data
-        state, counter = access.fixed_value(image, self.column.fid, self.column.record_offset, self.column.max_size)
-        if state != access.PRESENT or any(counter):
+        image = settled_record(self.tree, self.bookmark)
+        if image is None or not is_zero(image, self.column):
             return
         values = RecordValues(self.view, image, self._read)
         for index, tree in self.indexes:
@@ -53,6 +49,18 @@ class ZeroRecord:
         """The first bytes of a long value, as its nodes are now."""
         assert self.values is not None
         return plain_prefix(self.values, lid, count)
+
+
+def settled_record(tree: VersionedTree, bookmark: bytes) -> bytes | None:
+    """A record that everybody sees as it is; None where it is gone, or somebody sees it otherwise."""
+    node = tree.nodes.find(bookmark)
+    return None if node is None or tree.versions.chain(bookmark, b"") is not None else node.data
+
+
+def is_zero(image: bytes, column: Column) -> bool:
+    """Whether the counter `column` of a record is zero."""
+    state, counter = access.fixed_value(image, column.fid, column.record_offset, column.max_size)
+    return state == access.PRESENT and not any(counter)
 
 
 def _remove(tree: VersionedTree, writer: Writer, key: bytes, data: bytes) -> None:
