@@ -20,7 +20,7 @@ import dataclasses
 import struct
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, dataclass_transform
 
 from esent.pages.primitives import Lgpos, LogTime, Signature
 
@@ -50,13 +50,13 @@ class Record:
     minimum_size: ClassVar[int]
     payload_order: ClassVar[tuple[str, ...]] = ()
 
-    @classmethod
-    def parse(cls, data: bytes, offset: int, size: int) -> Record:
-        """The record of `size` bytes at `offset`; the size is that of `scan.record_size` and lies inside `data`."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # `record` generates them
 
-    def encode(self) -> bytes:
-        raise NotImplementedError
+        @classmethod
+        def parse(cls, data: bytes, offset: int, size: int) -> Record:
+            """The record of `size` bytes at `offset`; the size is that of `scan.record_size` and lies inside `data`."""
+
+        def encode(self) -> bytes: ...
 
 
 def _generate(cls: type[Any]) -> None:
