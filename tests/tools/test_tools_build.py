@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from esent.catalog.objects import TupleLimits
 from esent.catalog.rows import key_definition
 from esent.catalog.schema import Catalog
-from esent.engine.collation import DEFAULT_SORT_KEY, sort_key_of
+from esent.engine.collation import default_sort_key, sort_key_of
 from esent.pages.database_file import DatabaseFile
 from esent.pages.page import Page
 from esent.records.encode import stored_value
@@ -583,7 +583,7 @@ def test_unicode_indexes(tmp_path: Path) -> None:
     ]
     path = tmp_path / "u.edb"
     build_database(path, [(spec, rows)])
-    rows.sort(key=lambda row: DEFAULT_SORT_KEY(row["t"], 255) if row["t"] else b"")
+    rows.sort(key=lambda row: default_sort_key(row["t"], 255) if row["t"] else b"")
     check(path, [spec], [model_of(spec, rows)])
     with DatabaseFile(path) as database:
         table = Catalog.load(database).table("u")

@@ -38,11 +38,11 @@ def sort_key_of(index: Index) -> SortKey | None:
     return found.key if found is not None else None
 
 
-def DEFAULT_SORT_KEY(text: bytes, most: int) -> bytes:
+def default_sort_key(text: bytes, most: int) -> bytes:
     """The sort key of a text in the default order, under the default flags."""
     found = collation(sort_orders.DEFAULT_ORDER, sort_orders.TABLE_VERSION, NORMALISATION_FLAGS_DEFAULT)
     assert found is not None
     return found.key(text, most)
 
 
-__all__ = ["collation", "sort_key_of"]
+__all__ = ["collation", "default_sort_key", "sort_key_of"]

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from esent.constants import codes, grbits
-from esent.engine.collation import DEFAULT_SORT_KEY
+from esent.engine.collation import default_sort_key
 from esent.engine.cursor import Cursor
 from esent.engine.retrieve import RecordReader
 from esent.errors import jet_error
@@ -18,7 +18,7 @@ from esent.records.columns import INHERENT_SIZE, Column
 from esent.records.keys import KeyDefinition, Segment, normalise
 
 _COMPARED_MOST = 2000
-_BY_KEY = KeyDefinition((), 0, _COMPARED_MOST, 0, (), None, DEFAULT_SORT_KEY)
+_BY_KEY = KeyDefinition((), 0, _COMPARED_MOST, 0, (), None, default_sort_key)
 RANGES_MOST = 64
 
 
