@@ -300,13 +300,17 @@ def build_key(definition: KeyDefinition, values: Sequence[bytes | None]) -> tupl
             continue
         data, cut = normalise(definition, segment, value, avail)
         key += data
-    if nulls == 0:
-        kind = NULLS_NONE
-    elif nulls == len(definition.segments):
-        kind = NULLS_ALL
-    else:
-        kind = NULLS_FIRST if first_null else NULLS_SOME
-    return key, kind, cut
+    return key, _nulls(nulls, len(definition.segments), first_null), cut
+
+
+@cython.cfunc
+def _nulls(count: cython.Py_ssize_t, segments: cython.Py_ssize_t, first: cython.bint) -> int:
+    """Which of the segments are NULL: so many, the first of them or not."""
+    if count == 0:
+        return NULLS_NONE
+    if count == segments:
+        return NULLS_ALL
+    return NULLS_FIRST if first else NULLS_SOME
 
 
 def _sequences(definition: KeyDefinition, instances: list[Sequence[bytes]]) -> Iterator[list[bytes | None]]:
@@ -539,10 +543,6 @@ class KeyPlan:
             if segment.descending:
                 _complement(scratch, at, at + 1 + size)
             at += 1 + size
-        if nulls or cut:
-            what = NULLS_NONE
-            if nulls:
-                what = NULLS_ALL if nulls == count else NULLS_FIRST if first_null else NULLS_SOME
-            if not _admitted(self._flags, what, cut) and not self._primary:
-                return b""
+        if (nulls or cut) and not _admitted(self._flags, _nulls(nulls, count, first_null), cut) and not self._primary:
+            return b""
         return _head(scratch, at)
