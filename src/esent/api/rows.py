@@ -15,8 +15,9 @@ from esent.catalog.objects import Index, Table
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.records.columns import Coltyp, Column
-from esent.records.decode import SMALL_PAGE_MAX, RecordPlan, Separated
+from esent.records.decode import RecordPlan, Separated
 from esent.records.encode import value_bytes
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.records.tuples import Resolve, TupleReader
 from esent.records.values import rich_converter
 

@@ -15,7 +15,8 @@ from esent.errors import JetError
 from esent.pages.page import Page
 from esent.records.columnar import Columnar, ColumnBatch
 from esent.records.columns import Column
-from esent.records.decode import SMALL_PAGE_MAX, RecordPlan
+from esent.records.decode import RecordPlan
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.tree.cursor import NODE_DELETED, Tree
 from esent.tree.long_values import LongValues
 from esent.tree.source import PageSource

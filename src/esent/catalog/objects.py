@@ -20,7 +20,8 @@ from typing import NamedTuple
 from esent.constants import codes, grbits
 from esent.errors import jet_error
 from esent.records.columns import TEMPLATE_BIT, TEXT_TYPES, Column
-from esent.records.decode import SMALL_PAGE_MAX, RecordPlan
+from esent.records.decode import RecordPlan
+from esent.records.layout import SMALL_PAGE_MAX
 
 INDEX_UNIQUE = 0x0001
 INDEX_ALLOW_ALL_NULLS = 0x0002

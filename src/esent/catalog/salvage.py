@@ -29,7 +29,7 @@ from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.pages.database_file import DatabaseFile
 from esent.pages.page import PAGE_INDEX, PAGE_LONG_VALUE
-from esent.records.decode import SMALL_PAGE_MAX
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.tree.cursor import NODE_DELETED
 from esent.tree.long_values import LongValues
 from esent.tree.salvage import Damage, Entry, SalvagedTree

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from esent.catalog.objects import Table
 from esent.errors import JetError
 from esent.records.columns import Column
-from esent.records.decode import SMALL_PAGE_MAX, RecordPlan, Separated
+from esent.records.decode import RecordPlan, Separated
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.records.values import converter
 from esent.tree.cursor import NODE_DELETED, Tree
 from esent.tree.long_values import LongValues

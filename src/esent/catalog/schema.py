@@ -46,7 +46,8 @@ from esent.catalog.system import (
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.records.columns import FLAG_DEFAULT, TAGGED_LAST, Coltyp, Column
-from esent.records.decode import SMALL_PAGE_MAX, RecordPlan, Separated
+from esent.records.decode import RecordPlan, Separated
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.records.values import western_text
 from esent.tree.cursor import NODE_DELETED, Tree
 from esent.tree.long_values import LongValues

@@ -37,7 +37,8 @@ from esent.catalog.rows import (
 from esent.catalog.system import CATALOG_COLUMNS, ObjectType
 from esent.constants import codes
 from esent.errors import JetError, jet_error
-from esent.records.decode import SMALL_PAGE_MAX, RecordPlan
+from esent.records.decode import RecordPlan
+from esent.records.layout import SMALL_PAGE_MAX
 
 _LOCALE_COUNT_OFFSET = 5  # iValue in a record of MSysLocales, behind Type
 _LOCALE_COUNT_SIZE = 4

@@ -50,6 +50,7 @@ from esent.pages.header import (
     DatabaseState,
 )
 from esent.pages.primitives import LGPOS_MAX, LogTime, Signature
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.tree.allocate import DATABASE_ROOT, grow_database, owned_pages
 from esent.tree.live import TreeName
 
@@ -157,7 +158,7 @@ class _Creation:
         self.grbit = grbit
         self.shadowed = not grbit & grbits.JET_bitDbShadowingOff
         self.dbid = databases.free_dbid()
-        self.small_page = self.instance.page_size <= 8192
+        self.small_page = self.instance.page_size <= SMALL_PAGE_MAX
         self.tables = system_tables()
 
     def run(self) -> AttachedDatabase:

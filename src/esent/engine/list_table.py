@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, cast
 from esent.catalog.objects import Table
 from esent.constants import grbits
 from esent.engine.cursor import Cursor
-from esent.engine.table_view import SMALL_PAGE_MAX, forget_counters
+from esent.engine.table_view import forget_counters
 from esent.pages.edit import NODE_DELETED
 from esent.pages.header import DatabaseHeader
 from esent.records.columns import INHERENT_SIZE, Coltyp, Column
 from esent.records.encode import COLUMN_MOST, encode_record
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.versions.store import OPER_INSERT, add_to_counter
 
 if TYPE_CHECKING:

@@ -20,10 +20,7 @@ from esent.errors import jet_error
 from esent.records import access
 from esent.records.columns import FLAG_DEFAULT, VARIABLE_FIRST, Column
 from esent.records.encode import Tagged, Value, tagged_value
-
-HEADER_SIZE = 4
-FILL = b"*"
-_ENTRY_SIZE = 4  # of a tagged column in the array
+from esent.records.layout import ENTRY_SIZE, FILL, HEADER_SIZE, WORD_DERIVED, WORD_SMALL_HEADER
 
 Entry = tuple[int, bytes]  # flags of the offset word, stored bytes
 
@@ -95,8 +92,8 @@ class RecordBuffer:
         small_page = self.view.small_page
         if len(image) > access.tagged_start(image):
             for fid, flags, data in access.tagged_entries(image, small_page):
-                self._tagged[(not flags & access.WORD_DERIVED, fid)] = (flags, data)
-                self.size += _ENTRY_SIZE + len(data)
+                self._tagged[(not flags & WORD_DERIVED, fid)] = (flags, data)
+                self.size += ENTRY_SIZE + len(data)
         self._image = image
         return 0
 
@@ -140,7 +137,7 @@ class RecordBuffer:
                     ends[2 * i + 1] = offset >> 8
                     parts.append(value)
         if self._tagged:
-            offset = _ENTRY_SIZE * len(self._tagged)
+            offset = ENTRY_SIZE * len(self._tagged)
             array = []
             stored = []
             for key in sorted(self._tagged):
@@ -251,7 +248,7 @@ class RecordBuffer:
         if values is None:
             if old is not None:
                 del self._tagged[key]
-                self.size -= _ENTRY_SIZE + len(old[1])
+                self.size -= ENTRY_SIZE + len(old[1])
                 self._image = None
             return
         tagged = Tagged(column.fid, values, column.is_long_value, self.view.derived(column))
@@ -262,7 +259,7 @@ class RecordBuffer:
     def _put(self, key: tuple[bool, int], entry: Entry, name: str) -> cython.int:
         old = self._tagged.get(key)
         more: cython.Py_ssize_t = len(entry[1])
-        more += _ENTRY_SIZE if old is None else -len(old[1])
+        more += ENTRY_SIZE if old is None else -len(old[1])
         self._require_room(more, name)
         self._tagged[key] = entry
         self.size += more
@@ -309,7 +306,7 @@ class RecordBuffer:
         """The ids of all long values the record refers to, as it has them."""
         found = []
         for flags, data in self._tagged.values():
-            if self.view.small_page and not flags & access.WORD_SMALL_HEADER:
+            if self.view.small_page and not flags & WORD_SMALL_HEADER:
                 continue
             found += [value.data for value in access.entry_values(flags, data, self.view.small_page) if value.separated]
         return found
@@ -324,6 +321,6 @@ def separated_ids(image: bytes, small_page: bool) -> list[bytes]:
     """The ids of all long values a stored record refers to."""
     found = []
     for _, flags, data in access.tagged_entries(image, small_page):
-        if not small_page or flags & access.WORD_SMALL_HEADER:
+        if not small_page or flags & WORD_SMALL_HEADER:
             found += [value.data for value in access.entry_values(flags, data, small_page) if value.separated]
     return found

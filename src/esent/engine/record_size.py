@@ -11,8 +11,8 @@ from esent.engine.retrieve import RecordReader
 from esent.engine.update import Mode
 from esent.records import access
 from esent.records.compression import decompressed_size
-from esent.records.decode import TAG_LONG_VALUE
 from esent.records.encode import Value
+from esent.records.layout import TAG_LONG_VALUE
 
 IN_COPY_BUFFER = grbits.JET_bitRecordSizeInCopyBuffer
 RUNNING_TOTAL = grbits.JET_bitRecordSizeRunningTotal

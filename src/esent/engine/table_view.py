@@ -32,13 +32,13 @@ from esent.records.columns import (
 )
 from esent.records.encode import record_most
 from esent.records.keys import KeyDefinition, SortKey
+from esent.records.layout import SMALL_PAGE_MAX
 
 if TYPE_CHECKING:
     from esent.engine.index_entries import RecordKeyPlan
     from esent.engine.row_plan import RowPlan
     from esent.engine.set_column import Setter
 
-SMALL_PAGE_MAX = 8192
 INTRINSIC_MOST = 1023
 SEQUENTIAL_KEY_MOST = 4
 HEADERS_OF_LONGEST_VALUE = 4 + 4 + 1  # of the record, of the tagged array, of the value

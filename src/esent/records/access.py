@@ -24,18 +24,25 @@ from typing import Any
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.records.columns import FLAG_ENCRYPTED, FLAG_USER_DEFINED_DEFAULT, Column
-from esent.records.decode import TAG_COMPRESSED, TAG_ENCRYPTED, TAG_MULTIPLE, TAG_NULL, TAG_SEPARATED, TAG_TWO
 from esent.records.encode import Value
+from esent.records.layout import (
+    OFFSET_MASK,
+    OFFSET_MASK_SMALL,
+    TAG_COMPRESSED,
+    TAG_ENCRYPTED,
+    TAG_MULTIPLE,
+    TAG_NULL,
+    TAG_SEPARATED,
+    TAG_TWO,
+    WORD_DERIVED,
+    WORD_SMALL_HEADER,
+    WORD_SMALL_NULL,
+)
 
 ABSENT = 0  # the record does not reach so far, or has no entry: the default holds
 NULL = 1
 PRESENT = 2
 
-WORD_DERIVED = 0x8000
-WORD_SMALL_HEADER = 0x4000
-WORD_SMALL_NULL = 0x2000
-_SMALL_MASK = 0x1FFF
-_LARGE_MASK = 0x7FFF
 _SAYS_MORE = TAG_COMPRESSED | TAG_SEPARATED | TAG_MULTIPLE | TAG_TWO | TAG_ENCRYPTED
 
 
@@ -122,7 +129,7 @@ def tagged_count(data: bytes, start: cython.Py_ssize_t, small_page: cython.bint)
     left: cython.Py_ssize_t = len(data) - start
     if left == 0:
         return 0
-    mask: cython.Py_ssize_t = _SMALL_MASK if small_page else _LARGE_MASK
+    mask: cython.Py_ssize_t = OFFSET_MASK_SMALL if small_page else OFFSET_MASK
     size: cython.Py_ssize_t = (data[start + 2] | data[start + 3] << 8) & mask if left >= 4 else 0
     if size == 0 or size % 4 or size > left:
         raise _broken("the array of tagged columns does not fit into it")
@@ -136,7 +143,7 @@ def tagged_entry(
     """The entry of a tagged column: flags and stored bytes, or None where the record has none."""
     start: cython.Py_ssize_t = tagged_start(data)
     count: cython.Py_ssize_t = tagged_count(data, start, small_page)
-    mask: cython.Py_ssize_t = _SMALL_MASK if small_page else _LARGE_MASK
+    mask: cython.Py_ssize_t = OFFSET_MASK_SMALL if small_page else OFFSET_MASK
     # derived entries come first, so they sort below the others
     wanted: cython.Py_ssize_t = fid if derived else fid | 0x10000
     low: cython.Py_ssize_t = 0
@@ -185,7 +192,7 @@ def tagged_entries(data: bytes, small_page: bool) -> list[tuple[int, int, bytes]
     """All tagged entries in their order: (id, flags, stored bytes)."""
     start: cython.Py_ssize_t = tagged_start(data)
     count: cython.Py_ssize_t = tagged_count(data, start, small_page)
-    mask: cython.Py_ssize_t = _SMALL_MASK if small_page else _LARGE_MASK
+    mask: cython.Py_ssize_t = OFFSET_MASK_SMALL if small_page else OFFSET_MASK
     number: cython.Py_ssize_t
     place: cython.Py_ssize_t
     found: list[tuple[int, int, bytes]] = []

@@ -37,6 +37,7 @@ from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.records.columns import FIXED_LAST, TAGGED_FIRST, VARIABLE_FIRST, Column
 from esent.records.compression import decompress
+from esent.records.layout import TAG_COMPRESSED, TAG_ENCRYPTED, TAG_MULTIPLE, TAG_NULL, TAG_SEPARATED, TAG_TWO
 
 FORM_NULL = 0
 FORM_PLAIN = 1  # the bytes [start, end) of the record
@@ -44,16 +45,6 @@ FORM_DEFAULT = 2  # the default, as if stored: fixed and variable columns beyond
 FORM_TAGGED_DEFAULT = 3  # the default of a tagged column, not stored
 FORM_HEADER = 4  # a tagged value whose header byte, at start, says more
 FORM_BROKEN = 5  # the place of the value is not inside the record
-
-TAG_LONG_VALUE = 0x01
-TAG_COMPRESSED = 0x02
-TAG_SEPARATED = 0x04
-TAG_MULTIPLE = 0x08
-TAG_TWO = 0x10
-TAG_NULL = 0x20
-TAG_ENCRYPTED = 0x40
-
-SMALL_PAGE_MAX = 8192
 
 # The same as C integers, for the loops below.
 _NULL = cython.declare(cython.int, FORM_NULL)

@@ -33,6 +33,23 @@ except ImportError:
 from esent.constants import codes
 from esent.errors import jet_error
 from esent.records.columns import FIXED_LAST, INHERENT_SIZE, TEXT_TYPES, VARIABLE_FIRST, VARIABLE_LAST, Coltyp
+from esent.records.layout import (
+    ENTRY_SIZE,
+    FILL,
+    HEADER_SIZE,
+    OFFSET_MASK,
+    OFFSET_MASK_SMALL,
+    SMALL_PAGE_MAX,
+    TAG_COMPRESSED,
+    TAG_LONG_VALUE,
+    TAG_MULTIPLE,
+    TAG_NULL,
+    TAG_SEPARATED,
+    TAG_TWO,
+    WORD_DERIVED,
+    WORD_SMALL_HEADER,
+    WORD_SMALL_NULL,
+)
 
 COLUMN_MOST = 255
 LONG_VALUE_MOST = 0x7FFFFFFF
@@ -42,15 +59,6 @@ _UNSIGNED = frozenset({Coltyp.UNSIGNED_BYTE, Coltyp.UNSIGNED_LONG, Coltyp.UNSIGN
 _FLOATING: dict[int, str] = {Coltyp.IEEE_SINGLE: "<f", Coltyp.IEEE_DOUBLE: "<d", Coltyp.DATE_TIME: "<d"}
 _DAY_ZERO = datetime.datetime(1899, 12, 30)
 
-_LONG = 0x01
-_COMPRESSED = 0x02
-_SEPARATED = 0x04
-_MULTI = 0x08
-_TWO = 0x10
-_NULL = 0x20
-_SMALL_HEADER = 0x4000
-_SMALL_NULL = 0x2000
-_DERIVED = 0x8000
 _INSTANCE_SEPARATED = 0x8000
 
 
@@ -73,7 +81,7 @@ class Tagged(NamedTuple):
 
 def record_most(page_size: int, key_most: int = COLUMN_MOST) -> int:
     """The largest record on pages of `page_size` bytes under a primary key of at most `key_most` bytes."""
-    if page_size <= 8192:
+    if page_size <= SMALL_PAGE_MAX:
         return page_size - 48 - 2 - max(255, 2 + key_most)
     return page_size - 88 - 4 - key_most
 
@@ -81,34 +89,34 @@ def record_most(page_size: int, key_most: int = COLUMN_MOST) -> int:
 @cython.cfunc
 def _tagged_value(column: Tagged, small_page: bool) -> tuple[bytes, int]:
     """The value bytes of a tagged column and the flag bits of its offset word."""
-    flags = _DERIVED if column.derived else 0
+    flags = WORD_DERIVED if column.derived else 0
     values = column.values
     count: cython.Py_ssize_t = len(values)
-    header = _LONG if column.long else 0
+    header = TAG_LONG_VALUE if column.long else 0
     if count == 0:
         if small_page:
-            return b"", flags | _SMALL_NULL
-        return bytes((_NULL | header,)), flags
+            return b"", flags | WORD_SMALL_NULL
+        return bytes((TAG_NULL | header,)), flags
     first = values[0]
     if count == 1:
         if first.compressed:
-            header |= _COMPRESSED
+            header |= TAG_COMPRESSED
         if first.separated:
-            header |= _SEPARATED
+            header |= TAG_SEPARATED
         if small_page:
             if not header:
                 return first.data, flags
-            flags |= _SMALL_HEADER
+            flags |= WORD_SMALL_HEADER
         return bytes((header,)) + first.data, flags
     if small_page:
-        flags |= _SMALL_HEADER
+        flags |= WORD_SMALL_HEADER
         if count == 2 and not column.long:
             if len(first.data) > 255:
                 raise jet_error(codes.JET_errColumnTooBig, f"encoding column {column.fid}: {len(first.data)} bytes")
-            return bytes((_MULTI | _TWO, len(first.data))) + first.data + values[1].data, flags
-    header |= _MULTI
+            return bytes((TAG_MULTIPLE | TAG_TWO, len(first.data))) + first.data + values[1].data, flags
+    header |= TAG_MULTIPLE
     if first.compressed:
-        header |= _COMPRESSED
+        header |= TAG_COMPRESSED
     offset = 2 * count
     ends: list[int] = []
     parts: list[bytes] = []
@@ -145,12 +153,12 @@ def encode_record(
         raise jet_error(codes.JET_errTooManyColumns, f"encoding {count} fixed and {len(variable)} variable columns")
     i: cython.Py_ssize_t
     parts: list[bytes] = [b""]
-    size: cython.Py_ssize_t = 4
+    size: cython.Py_ssize_t = HEADER_SIZE
     bitmap = bytearray(b"\xff" * ((count + 7) // 8))
     for i in range(count):
         value = fixed[i]
         if value is None:
-            value = b"*" * sizes[i]
+            value = FILL * sizes[i]
         elif len(value) != sizes[i]:
             raise jet_error(codes.JET_errInvalidBufferSize, f"encoding fixed column {i + 1}: {len(value)} bytes for {sizes[i]}")
         else:
@@ -177,8 +185,8 @@ def encode_record(
         parts.append(struct.pack(f"<{len(ends)}H", *ends))
         parts.extend([value for value in variable if value])
     if tagged:
-        most = 0x1FFF if small_page else 0x7FFF
-        offset: cython.Py_ssize_t = 4 * len(tagged)
+        most = OFFSET_MASK_SMALL if small_page else OFFSET_MASK
+        offset: cython.Py_ssize_t = ENTRY_SIZE * len(tagged)
         array: list[int] = []
         values: list[bytes] = []
         for column in tagged:

@@ -32,19 +32,13 @@ from esent.records.columns import (
     Coltyp,
     Column,
 )
-from esent.records.encode import COLUMN_MOST, ole_date
+from esent.records.encode import COLUMN_MOST, Tagged, Value, ole_date, tagged_value
+from esent.records.layout import ENTRY_SIZE, FILL, HEADER_SIZE, OFFSET_MASK, OFFSET_MASK_SMALL
 
 UNPACKED = -1
 """The slot of a column whose values only the long way can set."""
 
 _UNICODE = 1200
-_FILL = b"*"
-_HEADER_SIZE = 4
-_LONG_HEADER = b"\x01"
-_NO_HEADER = b"\x00"
-_SMALL_HEADER = 0x4000
-_TAGGED_MOST_SMALL = 0x1FFF
-_TAGGED_MOST = 0x7FFF
 _PECULIAR = (
     FLAG_VERSION
     | FLAG_AUTOINCREMENT
@@ -202,7 +196,7 @@ class RowPacker:
         self._absent = []
         self._defaults = []
         self._least_fixed = self._least_variable = 0
-        end = _HEADER_SIZE
+        end = HEADER_SIZE
         for fid in range(1, self._fixed + 1):
             column = fixed.get(fid)
             if column is None:  # deleted; what it leaves is filled before the next column
@@ -213,8 +207,8 @@ class RowPacker:
             default = column.default_value()
             if column.record_offset < end or column.max_size < 1 or (default is not None and len(default) != column.max_size):
                 raise ValueError(f"fixed column {fid} at offset {column.record_offset}")
-            self._before.append(_FILL * (column.record_offset - end))
-            self._absent.append(_FILL * column.max_size if default is None else default)
+            self._before.append(FILL * (column.record_offset - end))
+            self._absent.append(FILL * column.max_size if default is None else default)
             self._defaults.append(default)
             if default is not None:
                 self._least_fixed = fid
@@ -233,15 +227,15 @@ class RowPacker:
         self._tagged = []
         self._tagged_flags = []
         self._tagged_headers = []
-        self._tagged_offset_most = _TAGGED_MOST_SMALL if small_page else _TAGGED_MOST
+        self._tagged_offset_most = OFFSET_MASK_SMALL if small_page else OFFSET_MASK
         for place, column in enumerate(tagged):
             most = column.max_size or (intrinsic_most if column.is_long_value else COLUMN_MOST)
             number = self._fixed + self._variable + place
             self._add(column, number, INHERENT_SIZE.get(column.coltyp, 0), min(most, intrinsic_most))
             self._tagged.append(column.fid)
-            self._tagged_flags.append(_SMALL_HEADER if small_page and column.is_long_value else 0)
-            header = _LONG_HEADER if column.is_long_value else _NO_HEADER
-            self._tagged_headers.append(header if column.is_long_value or not small_page else b"")
+            header, flags = tagged_value(Tagged(column.fid, (Value(b""),), column.is_long_value), small_page=small_page)
+            self._tagged_flags.append(flags)
+            self._tagged_headers.append(header)
             self._defaults.append(None)
         self._blank = [None] * len(self._defaults)
         self.cells = list(self._blank)
@@ -350,7 +344,7 @@ class RowPacker:
                     ends[2 * i + 1] = (end >> 8) | 0x80
                     continue
                 end += len(cell)
-                if end > _TAGGED_MOST:
+                if end > OFFSET_MASK:
                     return None
                 ends[2 * i] = end & 0xFF
                 ends[2 * i + 1] = end >> 8
@@ -371,9 +365,9 @@ class RowPacker:
                 count += 1
         if not count:
             return True
-        array: bytearray = bytearray(4 * count)
+        array: bytearray = bytearray(ENTRY_SIZE * count)
         parts.append(array)
-        offset: cython.Py_ssize_t = 4 * count
+        offset: cython.Py_ssize_t = ENTRY_SIZE * count
         at: cython.Py_ssize_t = 0
         fid: cython.Py_ssize_t
         word: cython.Py_ssize_t
@@ -402,7 +396,7 @@ class RowPacker:
     def _shape(self, cells: list[bytes | None], last: int, variable: int) -> tuple[bytes, bytes]:
         """Header and NULL bitmap of a record that reaches up to fixed column `last`, with so many variable ones."""
         bitmap = bytearray(b"\xff" * ((last + 7) // 8))
-        end = _HEADER_SIZE + len(bitmap)
+        end = HEADER_SIZE + len(bitmap)
         for i in range(last):
             end += len(self._before[i]) + len(self._absent[i])
             if cells[i] is not None or self._defaults[i] is not None:

@@ -30,11 +30,11 @@ from esent.records.decode import (
     FORM_HEADER,
     FORM_NULL,
     FORM_PLAIN,
-    SMALL_PAGE_MAX,
     RecordPlan,
     Separated,
     tagged_values,
 )
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.records.values import UNICODE, converter, rich_converter, western_text
 
 _NULL = cython.declare(cython.int, FORM_NULL)

@@ -65,6 +65,7 @@ from esent.pages.header import (
 from esent.pages.page import PAGE_INDEX, PAGE_LONG_VALUE, PAGE_NON_UNIQUE_KEYS
 from esent.pages.primitives import LogTime, Signature
 from esent.records.keys import KeyDefinition, record_keys
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.tools.build_rows import LONG_VALUE_CHUNK, LongValueWriter, RowEncoder
 from esent.tools.build_schema import ColumnSpec, IndexSpec, TableSpec, define_table
 from esent.tree.bulk import BulkTree
@@ -140,7 +141,7 @@ class Builder:
     def __init__(self, output: Output, version: tuple[int, int, int]) -> None:
         self.output = output
         self.version = version
-        self.small_page = output.page_size <= 8192
+        self.small_page = output.page_size <= SMALL_PAGE_MAX
         self.wide_ids = version >= _WIDE_IDS_FROM
         self.space = FileSpace(_FIRST_FREE_PAGE)
         self.last_objid = _FIRST_OBJID - 1

@@ -12,6 +12,7 @@ from esent.errors import jet_error
 from esent.records.columns import FLAG_AUTOINCREMENT, FLAG_COMPRESSED, FLAG_NOT_NULL, FLAG_VERSION, INHERENT_SIZE, Column
 from esent.records.compression import compress
 from esent.records.encode import Tagged, Value, encode_record, record_most, stored_value, value_bytes
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.tree.bulk import BulkTree
 
 LONG_VALUE_CHUNK = {4096: 4014, 8192: 8110, 16384: 4050, 32768: 8150}
@@ -54,7 +55,7 @@ class RowEncoder:
 
     def __init__(self, table: Table, page_size: int, long_values: LongValueWriter, key_most: int) -> None:
         self.table = table
-        self.small_page = page_size <= 8192
+        self.small_page = page_size <= SMALL_PAGE_MAX
         self.most = record_most(page_size, key_most)
         self.long_values = long_values
         self.intrinsic_most = table.separate_threshold or INTRINSIC_MOST

@@ -25,7 +25,7 @@ from esent.engine.table_view import TableView
 from esent.errors import JetError
 from esent.records import access
 from esent.records.columns import FLAG_NOT_NULL, INHERENT_SIZE, TEXT_TYPES, VARIABLE_FIRST, Column
-from esent.records.decode import SMALL_PAGE_MAX, TAG_SEPARATED
+from esent.records.layout import SMALL_PAGE_MAX, TAG_SEPARATED, WORD_DERIVED, WORD_SMALL_HEADER
 from esent.records.values import converter
 from esent.tree.long_values import LongValues
 
@@ -134,7 +134,7 @@ class RecordTest:
     def _tagged_fit(self, entries: list[tuple[int, int, bytes]]) -> bool:
         before = (False, 0)
         for fid, flags, data in entries:
-            derived = bool(flags & access.WORD_DERIVED) and self.table.is_derived
+            derived = bool(flags & WORD_DERIVED) and self.table.is_derived
             place = (not derived, fid)
             if place <= before or (fid, derived) not in self._tagged:
                 return False
@@ -195,7 +195,7 @@ class RecordTest:
         if not entries:
             return tuple(column.name for column in self.table.columns if column.is_tagged)
         fid, flags, _ = entries[-1]
-        column = self._tagged.get((fid, bool(flags & access.WORD_DERIVED) and self.table.is_derived))
+        column = self._tagged.get((fid, bool(flags & WORD_DERIVED) and self.table.is_derived))
         return () if column is None else (column.name,)
 
     def values(self, record: bytes, long_values: LongValues | None) -> dict[str, Any]:
@@ -278,7 +278,7 @@ class RecordTest:
         if not entries:
             return None
         fid, flags, value = entries[-1]
-        column = self._tagged.get((fid, bool(flags & access.WORD_DERIVED) and self.table.is_derived))
+        column = self._tagged.get((fid, bool(flags & WORD_DERIVED) and self.table.is_derived))
         if column is None:
             return None
         try:
@@ -286,7 +286,7 @@ class RecordTest:
             null = access.entry_is_null(flags, value, self.small_page)
         except JetError:
             return None
-        has_header = not self.small_page or bool(flags & access.WORD_SMALL_HEADER)
+        has_header = not self.small_page or bool(flags & WORD_SMALL_HEADER)
         size = INHERENT_SIZE.get(column.coltyp)
         if null:
             size = 0

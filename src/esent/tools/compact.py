@@ -23,7 +23,7 @@ from esent.pages.header import DatabaseState
 from esent.pages.page import PAGE_INDEX, PAGE_LONG_VALUE, PAGE_NON_UNIQUE_KEYS
 from esent.records import access
 from esent.records.columns import FIXED_FIRST, FIXED_LAST, TAGGED_FIRST, VARIABLE_FIRST, Column
-from esent.records.decode import SMALL_PAGE_MAX
+from esent.records.layout import SMALL_PAGE_MAX
 from esent.tools.build import VERSION_DEFAULT, Builder, new_database
 from esent.tree.allocate import DATABASE_ROOT
 from esent.tree.cursor import NODE_DELETED, Tree

@@ -10,8 +10,8 @@ from esent.catalog.objects import Table
 from esent.errors import JetError
 from esent.records import access
 from esent.records.compression import decompress
-from esent.records.decode import SMALL_PAGE_MAX
 from esent.records.encode import Tagged, Value, tagged_value
+from esent.records.layout import SMALL_PAGE_MAX, WORD_DERIVED
 from esent.tree.cursor import NODE_DELETED
 from esent.tree.salvage import SalvagedTree
 
@@ -139,7 +139,7 @@ class RecordMender:
             if not missing:
                 kept.append((fid, flags, data))
                 continue
-            derived = bool(flags & access.WORD_DERIVED)
+            derived = bool(flags & WORD_DERIVED)
             column = self._columns.get((fid, derived))
             gone += [(column.name if column is not None else f"column {fid}", lid) for lid in missing]
             if len(values) > 1:
