@@ -15,10 +15,11 @@ from esent.catalog.definition import (
     object_name,
     set_default,
 )
-from esent.catalog.objects import INDEX_LOCALIZED, INDEX_MULTIVALUED, INDEX_PRIMARY, INDEX_UNIQUE, Segment, Table, TupleLimits
+from esent.catalog.objects import Segment, Table, TupleLimits
 from esent.constants import codes, grbits
 from esent.errors import JetError
 from esent.records.columns import FLAG_ESCROW, FLAG_MULTIVALUED, Coltyp, Column
+from esent.records.keys import INDEX_LOCALIZED, INDEX_MULTIVALUED, INDEX_PRIMARY, INDEX_UNIQUE
 
 
 def code_of(call: Any, *args: Any, **keywords: Any) -> int:

@@ -8,19 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esent.catalog.objects import (
-    INDEX_DERIVED,
-    SEGMENT_MUST_BE_NULL,
-    Index,
-    Segment,
-    TupleLimits,
-    parse_segments,
-    parse_tuple_limits,
-)
+from esent.catalog.objects import SEGMENT_MUST_BE_NULL, Index, Segment, TupleLimits, parse_segments, parse_tuple_limits
 from esent.catalog.schema import Catalog
 from esent.constants import codes, grbits
 from esent.errors import JetError
 from esent.pages.database_file import DatabaseFile
+from esent.records.keys import INDEX_DERIVED
 from esent.tree.cursor import Tree
 
 

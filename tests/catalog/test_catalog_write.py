@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from esent.catalog.objects import INDEX_LOCALIZED, Index, Segment, Table
+from esent.catalog.objects import Index, Segment, Table
 from esent.catalog.rows import catalog_key, column_row, long_value_row, table_row
 from esent.catalog.system import ObjectType
 from esent.catalog.write import CatalogTrees, CatalogWriter
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.records.columns import FLAG_DEFAULT, Coltyp, Column
+from esent.records.keys import INDEX_LOCALIZED
 
 SORT_ID = uuid.UUID("00000001-57ee-1e5c-00b4-d0000bb1e11e").bytes_le
 VERSION = 0x0006020F0006020F

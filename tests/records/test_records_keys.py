@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from esent.constants import codes
 from esent.errors import JetError
 from esent.records.keys import (
-    ALLOW_ALL_NULLS,
-    ALLOW_FIRST_NULL,
-    ALLOW_SOME_NULLS,
-    DISALLOW_TRUNCATION,
-    MULTI_VALUED,
-    NO_NULL_SEGMENT,
+    INDEX_ALLOW_ALL_NULLS,
+    INDEX_ALLOW_FIRST_NULL,
+    INDEX_ALLOW_SOME_NULLS,
+    INDEX_DISALLOW_TRUNCATION,
+    INDEX_MULTIVALUED,
+    INDEX_NO_NULL_SEGMENT,
+    INDEX_SORT_NULLS_HIGH,
     NULLS_ALL,
     NULLS_FIRST,
     NULLS_SOME,
-    SORT_NULLS_HIGH,
     KeyDefinition,
     Segment,
     TupleLimits,
@@ -33,7 +33,7 @@ from esent.records.keys import (
     record_keys,
 )
 
-ALL_NULLS = ALLOW_ALL_NULLS | ALLOW_FIRST_NULL | ALLOW_SOME_NULLS
+ALL_NULLS = INDEX_ALLOW_ALL_NULLS | INDEX_ALLOW_FIRST_NULL | INDEX_ALLOW_SOME_NULLS
 INTEGERS = {2: "B", 3: "h", 4: "i", 5: "q", 14: "I", 15: "q", 17: "H", 18: "Q"}
 
 
@@ -169,7 +169,7 @@ def key(coltyp: int, value: bytes | None, **options: Any) -> bytes:
 
 def test_prefixes() -> None:
     assert key(10, None) == b"\x00"
-    assert key(10, None, flags=SORT_NULLS_HIGH) == b"\xc0"
+    assert key(10, None, flags=INDEX_SORT_NULLS_HIGH) == b"\xc0"
     assert key(10, b"") == b"\x40"
     assert key(10, b"", descending=True) == b"\xbf"
     assert key(4, struct.pack("<i", -2)) == bytes.fromhex("7f7ffffffe")
@@ -232,10 +232,10 @@ def test_which_nulls_are_indexed(grbit: int, values: list[bytes | None], expecte
 
 def test_refusals() -> None:
     with pytest.raises(JetError) as caught:
-        record_keys(KeyDefinition((Segment(0, 10),), NO_NULL_SEGMENT), lambda c: [])
+        record_keys(KeyDefinition((Segment(0, 10),), INDEX_NO_NULL_SEGMENT), lambda c: [])
     assert caught.value.code == codes.JET_errNullKeyDisallowed
     with pytest.raises(JetError) as caught:
-        record_keys(KeyDefinition((Segment(0, 10),), ALL_NULLS | DISALLOW_TRUNCATION), lambda c: [b"k" * 300])
+        record_keys(KeyDefinition((Segment(0, 10),), ALL_NULLS | INDEX_DISALLOW_TRUNCATION), lambda c: [b"k" * 300])
     assert caught.value.code == codes.JET_errKeyTruncated
     with pytest.raises(JetError) as caught:
         key(4, b"\0")
@@ -253,7 +253,7 @@ def test_multi_valued_segments() -> None:
     values = [[b"\1", b"\2", b"\1"], [b"\7", b"\x08"]]
 
     def keys(flags: int) -> list[str]:
-        return [k.hex() for k in record_keys(KeyDefinition((a, b), ALL_NULLS | MULTI_VALUED | flags), lambda c: values[c])]
+        return [k.hex() for k in record_keys(KeyDefinition((a, b), ALL_NULLS | INDEX_MULTIVALUED | flags), lambda c: values[c])]
 
     assert keys(0) == ["7f017f07", "7f027f07"]
     assert keys(0x2000) == ["7f017f07", "7f017f08", "7f027f07", "7f027f08"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from esent.catalog.objects import INDEX_LOCALE_SET, Table
+from esent.catalog.objects import Table
 from esent.catalog.schema import Catalog
 from esent.constants import codes
 from esent.errors import JetError
@@ -19,6 +19,7 @@ from esent.pages.header import DatabaseHeader
 from esent.pages.page import NODE_DELETED, Page
 from esent.pages.primitives import Lgpos, Signature
 from esent.records.decode import RecordPlan, Separated
+from esent.records.keys import INDEX_LOCALE_SET
 from esent.tools.build import build_database
 from esent.tools.build_schema import table_spec
 from esent.tools.dump import dump

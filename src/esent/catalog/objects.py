@@ -4,7 +4,7 @@ Sub-structures of catalog rows (`reference/database-format.md` 8.4-8.5, `referen
 
 | column             | layout                                                                                              |
 |--------------------|-----------------------------------------------------------------------------------------------------|
-| Flags of an index  | low half: `INDEX_...`; high half: 1 extended segments, 2 .NET GUIDs, 4 deferred, 8 optionally unique |
+| Flags of an index  | `INDEX_...` of `records.keys`; 0x40000 deferred, 0x80000 optionally unique                           |
 | KeyFldIDs          | extended: u8 flags (0x80 template, 0x40 descending), u8, u16 column; old: i16, negative descending |
 | ConditionalColumns | the same, 0x20 (old form: negative) must be NULL                                                      |
 | TupleLimits        | u32 shortest, longest, to index, [increment, start]                                                  |
@@ -19,35 +19,29 @@ from typing import NamedTuple
 
 from esent.constants import codes, grbits
 from esent.errors import jet_error
-from esent.records.columns import TEMPLATE_BIT, TEXT_TYPES, Column
+from esent.records.columns import TEMPLATE_BIT, TEXT_TYPES, UNICODE, Column
 from esent.records.decode import RecordPlan
+from esent.records.keys import (
+    INDEX_ALLOW_ALL_NULLS,
+    INDEX_ALLOW_FIRST_NULL,
+    INDEX_ALLOW_SOME_NULLS,
+    INDEX_CROSS_PRODUCT,
+    INDEX_DISALLOW_TRUNCATION,
+    INDEX_DOT_NET_GUID,
+    INDEX_LOCALIZED,
+    INDEX_NESTED_TABLE,
+    INDEX_NO_NULL_SEGMENT,
+    INDEX_PRIMARY,
+    INDEX_SORT_NULLS_HIGH,
+    INDEX_UNIQUE,
+    KEY_MOST_DEFAULT,
+)
 from esent.records.layout import SMALL_PAGE_MAX
-
-INDEX_UNIQUE = 0x0001
-INDEX_ALLOW_ALL_NULLS = 0x0002
-INDEX_ALLOW_FIRST_NULL = 0x0004
-INDEX_ALLOW_SOME_NULLS = 0x0008
-INDEX_NO_NULL_SEGMENT = 0x0010
-INDEX_PRIMARY = 0x0020
-INDEX_LOCALE_SET = 0x0040
-INDEX_MULTIVALUED = 0x0080
-INDEX_TEMPLATE = 0x0100
-INDEX_DERIVED = 0x0200
-INDEX_LOCALIZED = 0x0400
-INDEX_SORT_NULLS_HIGH = 0x0800
-INDEX_CROSS_PRODUCT = 0x2000
-INDEX_DISALLOW_TRUNCATION = 0x4000
-INDEX_NESTED_TABLE = 0x8000
-INDEX_EXTENDED_SEGMENTS = 0x0001_0000
-INDEX_DOT_NET_GUID = 0x0002_0000
-INDEX_DEFERRED_POPULATE = 0x0004_0000
-INDEX_OPTIONALLY_UNIQUE = 0x0008_0000
 
 SEGMENT_TEMPLATE = 0x80
 SEGMENT_DESCENDING = 0x40
 SEGMENT_MUST_BE_NULL = 0x20
 
-KEY_MOST_DEFAULT = 255
 LCID_DEFAULT = 0x0409
 NORMALISATION_FLAGS_DEFAULT = 0x00030401
 
@@ -247,4 +241,4 @@ class Table:
 
 
 def is_unicode_text(column: Column) -> bool:
-    return column.coltyp in TEXT_TYPES and column.code_page == 1200
+    return column.coltyp in TEXT_TYPES and column.code_page == UNICODE

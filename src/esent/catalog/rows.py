@@ -25,7 +25,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from esent.catalog.objects import INDEX_DERIVED, KEY_MOST_DEFAULT, Index, Table
+from esent.catalog.objects import Index, Table
 from esent.catalog.objects import Segment as IndexSegment
 from esent.catalog.system import (
     CATALOG,
@@ -48,7 +48,7 @@ from esent.constants import codes
 from esent.errors import jet_error
 from esent.records.columns import Coltyp, Column
 from esent.records.encode import Tagged, Value, encode_record
-from esent.records.keys import KeyDefinition, Segment, SortKey, TupleLimits, build_key
+from esent.records.keys import INDEX_DERIVED, KEY_MOST_DEFAULT, KeyDefinition, Segment, SortKey, TupleLimits, build_key
 
 Row = dict[str, Any]
 """Column name to value: int, bytes, or str for text of code page 1252. Columns that are NULL are absent."""

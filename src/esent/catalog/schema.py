@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from esent.catalog.objects import (
-    INDEX_DERIVED,
-    KEY_MOST_DEFAULT,
     NORMALISATION_FLAGS_DEFAULT,
     SEGMENT_MUST_BE_NULL,
     TABLE_TEMPLATE,
@@ -47,6 +45,7 @@ from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.records.columns import FLAG_DEFAULT, TAGGED_LAST, Coltyp, Column
 from esent.records.decode import RecordPlan, Separated
+from esent.records.keys import INDEX_DERIVED, KEY_MOST_DEFAULT
 from esent.records.layout import SMALL_PAGE_MAX
 from esent.records.values import western_text
 from esent.tree.cursor import NODE_DELETED, Tree

@@ -23,15 +23,7 @@ from esent.catalog.definition import (
     set_default,
 )
 from esent.catalog.locales import locale_name
-from esent.catalog.objects import (
-    INDEX_DERIVED,
-    INDEX_TEMPLATE,
-    TABLE_DERIVED,
-    TABLE_TEMPLATE,
-    Index,
-    Table,
-    TupleLimits,
-)
+from esent.catalog.objects import TABLE_DERIVED, TABLE_TEMPLATE, Index, Table, TupleLimits
 from esent.catalog.rows import callback_row, column_row, long_value_row, table_row
 from esent.catalog.system import ObjectType
 from esent.constants import codes, grbits, params
@@ -55,6 +47,7 @@ from esent.records.columns import (
     Column,
 )
 from esent.records.encode import COLUMN_MOST
+from esent.records.keys import INDEX_DERIVED, INDEX_TEMPLATE
 from esent.tree.live import TreeName
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from esent.constants import codes
 from esent.errors import JetError, jet_error
-from esent.records.columns import INHERENT_SIZE, Coltyp, Column
-from esent.records.keys import DOT_NET_GUID, KEY_MOST_DEFAULT, KeyDefinition
+from esent.records.columns import INHERENT_SIZE, UNICODE, Coltyp, Column
+from esent.records.keys import INDEX_DOT_NET_GUID, KEY_MOST_DEFAULT, KeyDefinition
 
 _NULL = (0x00, 0xC0)
 _ZERO_LENGTH = 0x40
@@ -16,7 +16,6 @@ _SIGNED = (Coltyp.SHORT, Coltyp.LONG, Coltyp.CURRENCY, Coltyp.LONG_LONG)
 _FLOATING = (Coltyp.IEEE_SINGLE, Coltyp.IEEE_DOUBLE, Coltyp.DATE_TIME)
 _GUID_ORDER = (10, 11, 12, 13, 14, 15, 8, 9, 6, 7, 4, 5, 0, 1, 2, 3)
 _DOT_NET_ORDER = (3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15)
-_UNICODE = 1200
 
 
 def tells_column(definition: KeyDefinition, columns: dict[int, Column], columnid: int, key: bytes) -> bool:
@@ -26,7 +25,7 @@ def tells_column(definition: KeyDefinition, columns: dict[int, Column], columnid
             break
         if segment.coltyp == Coltyp.GUID and segment.descending:
             return False
-        if segment.coltyp in _TEXT and segment.code_page == _UNICODE:
+        if segment.coltyp in _TEXT and segment.code_page == UNICODE:
             return False
     column = columns[columnid]
     if column.coltyp in _TEXT or (len(key) == definition.key_most and definition.key_most >= KEY_MOST_DEFAULT):
@@ -48,7 +47,7 @@ def column_from_key(definition: KeyDefinition, columns: dict[int, Column], colum
             part = key[start:place]
             if segment.descending:
                 part = part.translate(_COMPLEMENT)
-            return _value(part, column, dot_net=bool(definition.flags & DOT_NET_GUID))
+            return _value(part, column, dot_net=bool(definition.flags & INDEX_DOT_NET_GUID))
     raise jet_error(codes.JET_errColumnNotFound, f"column {columnid:#x} is not in the index")
 
 

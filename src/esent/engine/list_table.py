@@ -19,7 +19,7 @@ from esent.engine.cursor import Cursor
 from esent.engine.table_view import forget_counters
 from esent.pages.edit import NODE_DELETED
 from esent.pages.header import DatabaseHeader
-from esent.records.columns import INHERENT_SIZE, Coltyp, Column
+from esent.records.columns import INHERENT_SIZE, UNICODE, Coltyp, Column
 from esent.records.encode import COLUMN_MOST, encode_record
 from esent.records.layout import SMALL_PAGE_MAX
 from esent.versions.store import OPER_INSERT, add_to_counter
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from esent.versions.store import Version
 
 IN_MEMORY = 0  # the number in the log of what is never in the log
-_TEXT_CODE_PAGE = 1200
 _objids = itertools.count(1)
 
 
@@ -185,7 +184,7 @@ def list_table(
     for name, coltyp in columns:
         size = INHERENT_SIZE.get(coltyp)
         fid[size is not None] += 1
-        code_page = _TEXT_CODE_PAGE if coltyp == Coltyp.TEXT else 0
+        code_page = UNICODE if coltyp == Coltyp.TEXT else 0
         column = Column(name, fid[size is not None], coltyp, size or COLUMN_MOST, 0, code_page, offset if size else 0)
         offset += size or 0
         table.columns.append(column)

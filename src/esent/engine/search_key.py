@@ -14,7 +14,7 @@ except ImportError:
 
 from esent.constants import codes, grbits
 from esent.errors import jet_error
-from esent.records.columns import INHERENT_SIZE, Coltyp, Column
+from esent.records.columns import INHERENT_SIZE, UNICODE, Coltyp, Column
 from esent.records.keys import KEY_MOST_DEFAULT, KeyDefinition, Segment, normalise
 
 _NEW_KEY, _ZERO_LENGTH = grbits.JET_bitNewKey, grbits.JET_bitKeyDataZeroLength
@@ -28,7 +28,6 @@ LIMITS = FULL_START | FULL_END | PARTIAL_START | PARTIAL_END
 
 _TEXT = (Coltyp.TEXT, Coltyp.LONG_TEXT)
 _BINARY = (Coltyp.BINARY, Coltyp.LONG_BINARY)
-_UNICODE = 1200
 _BIT = int(Coltyp.BIT)
 _SENTINEL = b"\xff"
 
@@ -119,7 +118,7 @@ class SearchKey:
             else:
                 value = None
         elif first_of_tuples and definition.tuples is not None and segment.coltyp in _TEXT:
-            width = 2 if segment.code_page == _UNICODE else 1
+            width = 2 if segment.code_page == UNICODE else 1
             if len(source) // width < definition.tuples.shortest:
                 raise jet_error(codes.JET_errIndexTuplesKeyTooSmall, "a value shorter than the substrings of the index")
             value = source[: definition.tuples.longest * width]
@@ -150,7 +149,7 @@ def _fixed_source(column: Column, data: bytes, source: bytes) -> bytes:
     if not data or len(data) == column.max_size:
         return source
     if column.coltyp == Coltyp.TEXT and len(data) < column.max_size:
-        fill = b" \0" if column.code_page == _UNICODE else b" "
+        fill = b" \0" if column.code_page == UNICODE else b" "
         missing = column.max_size - len(data)
         return data + (fill * missing)[len(data) % len(fill) :][:missing]
     raise jet_error(codes.JET_errInvalidBufferSize, f"a key value of {len(data)} bytes for column {column.name}")
@@ -178,7 +177,7 @@ def _full_limit(part: bytes, room: int, end: cython.bint) -> bytes:
 def _partial_text(part: bytes, room: int, segment: Segment, end: cython.bint) -> bytes:
     if len(part) < 2:
         return _full_limit(part, room, end)
-    if segment.code_page == _UNICODE:
+    if segment.code_page == UNICODE:
         place = part.find(b"\xfe" if segment.descending else b"\x01", 1)
         place = min(place if place >= 0 else len(part), room - 1)
     else:

@@ -37,9 +37,9 @@ from typing import Any, NamedTuple
 
 from esent.constants import codes
 from esent.errors import JetError, jet_error
-from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, Coltyp, Column
+from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, UNICODE, Coltyp, Column
 from esent.records.decode import FORM_BROKEN, FORM_HEADER, FORM_NULL, FORM_PLAIN, RecordPlan, Separated, tagged_values
-from esent.records.values import UNICODE, moment, western_text
+from esent.records.values import moment, western_text
 
 KIND_BIT = 0
 KIND_NUMBER = 1

@@ -23,6 +23,7 @@ FIXED_FIRST, FIXED_LAST = 1, 127
 VARIABLE_FIRST, VARIABLE_LAST = 128, 255
 TAGGED_FIRST, TAGGED_LAST = 256, 0xFEE0
 TEMPLATE_BIT = 0x80000000
+UNICODE = 1200  # the code page of text in UTF-16
 
 
 class Coltyp(IntEnum):
@@ -157,7 +158,7 @@ class Column:
             return b"\xff" if any(value) else b"\x00"
         if self.is_fixed and len(value) < self.max_size:
             if self.coltyp == Coltyp.TEXT:
-                fill = b" \0" if self.code_page == 1200 else b" "
+                fill = b" \0" if self.code_page == UNICODE else b" "
                 value += (fill * self.max_size)[len(value) % len(fill) :]
             return value.ljust(self.max_size, b"\0")[: self.max_size]
         return value

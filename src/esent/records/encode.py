@@ -32,7 +32,7 @@ except ImportError:
 
 from esent.constants import codes
 from esent.errors import jet_error
-from esent.records.columns import FIXED_LAST, INHERENT_SIZE, TEXT_TYPES, VARIABLE_FIRST, VARIABLE_LAST, Coltyp
+from esent.records.columns import FIXED_LAST, INHERENT_SIZE, TEXT_TYPES, UNICODE, VARIABLE_FIRST, VARIABLE_LAST, Coltyp
 from esent.records.layout import (
     ENTRY_SIZE,
     FILL,
@@ -234,7 +234,7 @@ def stored_value(coltyp: int, code_page: int, size: int, fixed: bool, data: byte
         missing = most - len(data)
         if coltyp == Coltyp.BINARY:
             return data + b"\0" * missing
-        if code_page == 1200:
+        if code_page == UNICODE:
             # In phase with the value's start: an odd last byte is followed by the second half of a space.
             return (data + (b"\0 " if len(data) % 2 else b" \0") * (missing // 2 + 1))[:most]
         return data + b" " * missing
@@ -275,7 +275,7 @@ def value_bytes(coltyp: int, code_page: int, value: Any) -> bytes:
         raise jet_error(codes.JET_errInvalidColumnType, f"storing {value!r} as type {coltyp}: {problem}") from problem
     if coltyp in TEXT_TYPES and isinstance(value, str):
         try:
-            return value.encode("utf-16-le", "surrogatepass") if code_page == 1200 else value.encode("cp1252")
+            return value.encode("utf-16-le", "surrogatepass") if code_page == UNICODE else value.encode("cp1252")
         except UnicodeEncodeError as problem:
             raise jet_error(codes.JET_errInvalidParameter, f"storing text of code page {code_page}: {problem}") from problem
     raise jet_error(codes.JET_errInvalidColumnType, f"storing a value of kind {type(value).__name__} as type {coltyp}")

@@ -31,26 +31,27 @@ try:
 except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
-from esent.constants import codes
+from esent.constants import codes, grbits
 from esent.errors import jet_error
+from esent.records.columns import UNICODE
 
-UNIQUE = 0x0001
-ALLOW_ALL_NULLS = 0x0002
-ALLOW_FIRST_NULL = 0x0004
-ALLOW_SOME_NULLS = 0x0008
-NO_NULL_SEGMENT = 0x0010
-PRIMARY = 0x0020
-LOCALE_SET = 0x0040
-MULTI_VALUED = 0x0080
-TEMPLATE_INDEX = 0x0100
-DERIVED_INDEX = 0x0200
-LOCALIZED = 0x0400
-SORT_NULLS_HIGH = 0x0800
-CROSS_PRODUCT = 0x2000
-DISALLOW_TRUNCATION = 0x4000
-NESTED_TABLE = 0x8000
-EXTENDED_COLUMNS = 0x10000
-DOT_NET_GUID = 0x20000
+INDEX_UNIQUE = 0x0001
+INDEX_ALLOW_ALL_NULLS = 0x0002
+INDEX_ALLOW_FIRST_NULL = 0x0004
+INDEX_ALLOW_SOME_NULLS = 0x0008
+INDEX_NO_NULL_SEGMENT = 0x0010
+INDEX_PRIMARY = 0x0020
+INDEX_LOCALE_SET = 0x0040
+INDEX_MULTIVALUED = 0x0080
+INDEX_TEMPLATE = 0x0100
+INDEX_DERIVED = 0x0200
+INDEX_LOCALIZED = 0x0400
+INDEX_SORT_NULLS_HIGH = 0x0800
+INDEX_CROSS_PRODUCT = 0x2000
+INDEX_DISALLOW_TRUNCATION = 0x4000
+INDEX_NESTED_TABLE = 0x8000
+INDEX_EXTENDED_SEGMENTS = 0x10000
+INDEX_DOT_NET_GUID = 0x20000
 
 NULLS_NONE = 0
 NULLS_SOME = 1
@@ -107,7 +108,7 @@ class KeyDefinition:
     """
 
     segments: tuple[Segment, ...]
-    flags: int = UNIQUE | PRIMARY | ALLOW_ALL_NULLS | ALLOW_FIRST_NULL | ALLOW_SOME_NULLS
+    flags: int = INDEX_UNIQUE | INDEX_PRIMARY | INDEX_ALLOW_ALL_NULLS | INDEX_ALLOW_FIRST_NULL | INDEX_ALLOW_SOME_NULLS
     key_most: int = KEY_MOST_DEFAULT
     var_seg_mac: int = 0
     conditions: tuple[tuple[int, bool], ...] = ()
@@ -122,35 +123,35 @@ def key_most_for_page(page_size: int) -> int:
 
 def index_flags(grbit: int, *, multi_valued: bool = False, localized: bool = False) -> int:
     """The catalogue flags of an index created with the option bits `grbit` (JET_bitIndex...)."""
-    flags = EXTENDED_COLUMNS
-    disallow, ignore_any = bool(grbit & 0x4), bool(grbit & 0x20)
+    flags = INDEX_EXTENDED_SEGMENTS
+    disallow, ignore_any = bool(grbit & grbits.JET_bitIndexDisallowNull), bool(grbit & grbits.JET_bitIndexIgnoreAnyNull)
     if not (disallow or ignore_any):
-        flags |= ALLOW_SOME_NULLS
-        if not grbit & 0x40:
-            flags |= ALLOW_FIRST_NULL
-            if not grbit & 0x8:
-                flags |= ALLOW_ALL_NULLS
-    if grbit & 0x2:
-        flags |= PRIMARY | UNIQUE
-    if grbit & 0x1:
-        flags |= UNIQUE
+        flags |= INDEX_ALLOW_SOME_NULLS
+        if not grbit & grbits.JET_bitIndexIgnoreFirstNull:
+            flags |= INDEX_ALLOW_FIRST_NULL
+            if not grbit & grbits.JET_bitIndexIgnoreNull:
+                flags |= INDEX_ALLOW_ALL_NULLS
+    if grbit & grbits.JET_bitIndexPrimary:
+        flags |= INDEX_PRIMARY | INDEX_UNIQUE
+    if grbit & grbits.JET_bitIndexUnique:
+        flags |= INDEX_UNIQUE
     if disallow:
-        flags |= NO_NULL_SEGMENT
-    elif grbit & 0x400:
-        flags |= SORT_NULLS_HIGH
+        flags |= INDEX_NO_NULL_SEGMENT
+    elif grbit & grbits.JET_bitIndexSortNullsHigh:
+        flags |= INDEX_SORT_NULLS_HIGH
     for bit, flag in (
-        (0x800, LOCALE_SET),
-        (0x4000, CROSS_PRODUCT),
-        (0x10000, DISALLOW_TRUNCATION),
-        (0x20000, NESTED_TABLE),
-        (0x40000, DOT_NET_GUID),
+        (grbits.JET_bitIndexUnicode, INDEX_LOCALE_SET),
+        (grbits.JET_bitIndexCrossProduct, INDEX_CROSS_PRODUCT),
+        (grbits.JET_bitIndexDisallowTruncation, INDEX_DISALLOW_TRUNCATION),
+        (grbits.JET_bitIndexNestedTable, INDEX_NESTED_TABLE),
+        (grbits.JET_bitIndexDotNetGuid, INDEX_DOT_NET_GUID),
     ):
         if grbit & bit:
             flags |= flag
     if multi_valued:
-        flags |= MULTI_VALUED
+        flags |= INDEX_MULTIVALUED
     if localized:
-        flags |= LOCALIZED
+        flags |= INDEX_LOCALIZED
     return flags
 
 
@@ -240,10 +241,10 @@ def normalise(definition: KeyDefinition, segment: Segment, value: bytes | None, 
     if segment.placeholder:
         data = b"\x7f\x00"
     elif value is None:
-        data = b"\xc0" if definition.flags & SORT_NULLS_HIGH else b"\x00"
+        data = b"\xc0" if definition.flags & INDEX_SORT_NULLS_HIGH else b"\x00"
     else:
         coltyp = segment.coltyp
-        known = _inherent(coltyp, value, bool(definition.flags & DOT_NET_GUID))
+        known = _inherent(coltyp, value, bool(definition.flags & INDEX_DOT_NET_GUID))
         if known is not None:
             data = b"\x7f" + known
         elif coltyp not in (9, 10, 11, 12):
@@ -261,7 +262,7 @@ def normalise(definition: KeyDefinition, segment: Segment, value: bytes | None, 
                 else:
                     cut = limit == avail and 1 + 9 * ((len(value) + 7) // 8) > avail
                     data = _binary(value, limit)
-            elif segment.code_page == 1200:
+            elif segment.code_page == UNICODE:
                 if definition.sort_key is None:
                     raise jet_error(codes.JET_errUnicodeNormalizationNotSupported, "a key of Unicode text without a collation")
                 key = definition.sort_key(value[: len(value) & ~1], limit)
@@ -317,21 +318,21 @@ def _sequences(definition: KeyDefinition, instances: list[Sequence[bytes]]) -> I
     """The value combinations of a record: which instance of each multi-valued segment goes into which key."""
     segments = definition.segments
     first: list[bytes | None] = [values[0] if values else None for values in instances]
-    if not definition.flags & MULTI_VALUED:
+    if not definition.flags & INDEX_MULTIVALUED:
         yield first
         return
     several = [position for position, segment in enumerate(segments) if segment.multi_valued]
     if not several:
         yield first
         return
-    if definition.flags & NESTED_TABLE:
+    if definition.flags & INDEX_NESTED_TABLE:
         for number in range(max(1, max(len(instances[position]) for position in several))):
             row = first.copy()
             for position in several:
                 row[position] = instances[position][number] if number < len(instances[position]) else None
             yield row
         return
-    if not definition.flags & CROSS_PRODUCT:
+    if not definition.flags & INDEX_CROSS_PRODUCT:
         several = several[:1]
     choices: list[Sequence[bytes | None]] = [instances[position] or [None] for position in several]
     for chosen in itertools.product(*choices):
@@ -343,7 +344,7 @@ def _sequences(definition: KeyDefinition, instances: list[Sequence[bytes]]) -> I
 
 def _tuples(limits: TupleLimits, segment: Segment, value: bytes) -> Iterator[bytes]:
     """The substrings of a value that a tuple index holds."""
-    width = 2 if segment.coltyp in (10, 12) and segment.code_page == 1200 else 1
+    width = 2 if segment.coltyp in (10, 12) and segment.code_page == UNICODE else 1
     length = len(value) // width
     for number in range(limits.most):
         offset = limits.start + number * limits.increment
@@ -356,15 +357,15 @@ def _tuples(limits: TupleLimits, segment: Segment, value: bytes) -> Iterator[byt
 def _admitted(flags: int, nulls: int, cut: bool) -> bool:
     """Whether a key with these NULLs goes into the index."""
     if nulls:
-        if flags & NO_NULL_SEGMENT:
+        if flags & INDEX_NO_NULL_SEGMENT:
             raise jet_error(codes.JET_errNullKeyDisallowed, "building a key of an index that allows no NULL")
-        if nulls == NULLS_ALL and not flags & ALLOW_ALL_NULLS:
+        if nulls == NULLS_ALL and not flags & INDEX_ALLOW_ALL_NULLS:
             return False
-        if nulls == NULLS_FIRST and not flags & ALLOW_FIRST_NULL:
+        if nulls == NULLS_FIRST and not flags & INDEX_ALLOW_FIRST_NULL:
             return False
-        if nulls == NULLS_SOME and not flags & ALLOW_SOME_NULLS:
+        if nulls == NULLS_SOME and not flags & INDEX_ALLOW_SOME_NULLS:
             return False
-    if cut and flags & DISALLOW_TRUNCATION:
+    if cut and flags & INDEX_DISALLOW_TRUNCATION:
         raise jet_error(codes.JET_errKeyTruncated, "building a key of an index that allows no cut keys")
     return True
 
@@ -379,7 +380,7 @@ def record_keys(definition: KeyDefinition, instances: Callable[[int], Sequence[b
         if bool(instances(column)) == must_be_null:
             return []
     found = [instances(segment.column) for segment in definition.segments]
-    if definition.tuples is None and not definition.flags & MULTI_VALUED:
+    if definition.tuples is None and not definition.flags & INDEX_MULTIVALUED:
         key, nulls, cut = build_key(definition, [values[0] if values else None for values in found])
         return [key] if _admitted(definition.flags, nulls, cut) else []
     keys: dict[bytes, bool] = {}
@@ -490,7 +491,7 @@ class KeyPlan:
     @staticmethod
     def serves(definition: KeyDefinition) -> bool:
         """Whether every record has at most one key, whatever its values."""
-        several = definition.flags & MULTI_VALUED and any(segment.multi_valued for segment in definition.segments)
+        several = definition.flags & INDEX_MULTIVALUED and any(segment.multi_valued for segment in definition.segments)
         return definition.tuples is None and not definition.conditions and not several
 
     def key(self, values: list[bytes | None]) -> bytes:

@@ -28,6 +28,7 @@ from esent.records.columns import (
     FLAG_USER_DEFINED_DEFAULT,
     FLAG_VERSION,
     INHERENT_SIZE,
+    UNICODE,
     VARIABLE_FIRST,
     Coltyp,
     Column,
@@ -38,7 +39,6 @@ from esent.records.layout import ENTRY_SIZE, FILL, HEADER_SIZE, OFFSET_MASK, OFF
 UNPACKED = -1
 """The slot of a column whose values only the long way can set."""
 
-_UNICODE = 1200
 _PECULIAR = (
     FLAG_VERSION
     | FLAG_AUTOINCREMENT
@@ -78,7 +78,7 @@ def _kind(column: Column) -> int:
     if column.coltyp in _FLOATS:
         return _FLOAT
     if column.coltyp in (Coltyp.TEXT, Coltyp.LONG_TEXT):
-        return _UTF16 if column.code_page == _UNICODE else _ANSI
+        return _UTF16 if column.code_page == UNICODE else _ANSI
     return _BINARY if column.coltyp in (Coltyp.BINARY, Coltyp.LONG_BINARY) else _OTHER
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from esent.constants import codes
 from esent.errors import JetError, jet_error
-from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, Coltyp, Column
+from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, UNICODE, Coltyp, Column
 from esent.records.decode import (
     FORM_BROKEN,
     FORM_HEADER,
@@ -35,7 +35,7 @@ from esent.records.decode import (
     tagged_values,
 )
 from esent.records.layout import SMALL_PAGE_MAX
-from esent.records.values import UNICODE, converter, rich_converter, western_text
+from esent.records.values import converter, rich_converter, western_text
 
 _NULL = cython.declare(cython.int, FORM_NULL)
 _PLAIN = cython.declare(cython.int, FORM_PLAIN)

@@ -26,9 +26,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, Coltyp, Column
+from esent.records.columns import INHERENT_SIZE, TEXT_TYPES, UNICODE, Coltyp, Column
 
-UNICODE = 1200
 _DAY_ZERO = datetime.datetime(1899, 12, 30)
 _MICROSECONDS_A_DAY = 86_400_000_000
 _FILETIME_ZERO = datetime.datetime(1601, 1, 1)

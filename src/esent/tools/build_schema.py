@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from esent.catalog.objects import (
-    INDEX_LOCALE_SET,
-    INDEX_PRIMARY,
-    KEY_MOST_DEFAULT,
     NORMALISATION_FLAGS_DEFAULT,
     SEGMENT_DESCENDING,
     SEGMENT_MUST_BE_NULL,
@@ -48,7 +45,7 @@ from esent.records.columns import (
     Column,
 )
 from esent.records.encode import COLUMN_MOST, LONG_VALUE_MOST, stored_value, value_bytes
-from esent.records.keys import SEGMENTS_MOST, index_flags, key_most_for_page
+from esent.records.keys import INDEX_LOCALE_SET, INDEX_PRIMARY, KEY_MOST_DEFAULT, SEGMENTS_MOST, index_flags, key_most_for_page
 from esent.records.sort_orders import SORT_VERSION, order_number, sort_id
 
 _FLAGS = (
