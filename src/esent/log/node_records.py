@@ -18,8 +18,6 @@ from esent.errors import jet_error
 from esent.log import kinds
 
 _HEAD = struct.Struct("<BHBIqqIBHBIII")
-_TWO_LENGTHS = struct.Struct("<HH")
-_THREE_LENGTHS = struct.Struct("<HHH")
 _INSERT: cython.int = kinds.INSERT
 _FLAG_INSERT: cython.int = kinds.FLAG_INSERT
 _FLAG_DELETE: cython.int = kinds.FLAG_DELETE
@@ -78,16 +76,7 @@ def _copy(goal: cython.p_uchar, at: cython.Py_ssize_t, part: bytes) -> cython.Py
 
 
 @cython.cfunc
-def _joined(head: cython.p_uchar, size: cython.Py_ssize_t, first: bytes, second: bytes, third: bytes) -> bytes:
-    """The head, whose array has _SCRATCH bytes, and what follows it."""
-    if size + len(first) + len(second) + len(third) > _SCRATCH:
-        return cython.cast(cython.p_char, head)[:size] + first + second + third  # type: ignore[no-any-return]
-    size = _copy(head, _copy(head, _copy(head, size, first), second), third)
-    return cython.cast(cython.p_char, head)[:size]  # type: ignore[no-any-return]
-
-
-@cython.cfunc
-def _plain(
+def _record(
     dbid: cython.int,
     kind: cython.int,
     who: Who,
@@ -97,51 +86,40 @@ def _plain(
     before: cython.longlong,
     line: cython.int,
     rceid: cython.longlong,
+    count: cython.int,
+    lengths: cython.ulonglong,
+    first: bytes,
+    second: bytes,
+    third: bytes,
 ) -> bytes:
-    if cython.compiled:
-        head = cython.declare(cython.uchar[1024])  # type: ignore[misc,valid-type]
-        _head(head, dbid, kind, who, which, pgno, dbtime, before, line, rceid)
-        return _joined(head, _HEAD_SIZE, b"", b"", b"")
-    return _packed(dbid, kind, who, which, pgno, dbtime, before, line, rceid)
-
-
-@cython.cfunc
-def _head(
-    goal: cython.p_uchar,
-    dbid: cython.int,
-    kind: cython.int,
-    who: Who,
-    which: Which,
-    pgno: cython.longlong,
-    dbtime: cython.longlong,
-    before: cython.longlong,
-    line: cython.int,
-    rceid: cython.longlong,
-) -> cython.int:
+    """The head that all have; lengths, u16 each and together `count` bytes, in one number; and what they are the lengths of."""
     flags: cython.int = _VERSIONED if rceid else 0
     if which.unique:
         flags |= _UNIQUE
     if which.space:
         flags |= _SPACE_TREE
-    _put(goal, 0, kind, 1)
-    _put(goal, 1, who.procid, 2)
-    _put(goal, 3, dbid, 1)
-    _put(goal, 4, pgno, 4)
-    _put(goal, 8, dbtime, 8)
-    _put(goal, 16, before, 8)
-    _put(goal, 24, who.trx_begin0, 4)
-    _put(goal, 28, who.level, 1)
-    _put(goal, 29, line, 2)
-    _put(goal, 31, flags, 1)
-    _put(goal, 32, rceid, 4)
-    _put(goal, 36, which.fdp, 4)
-    _put(goal, 40, which.objid, 4)
-    return 0
-
-
-def _packed(dbid: int, kind: int, who: Who, which: Which, pgno: int, dbtime: int, before: int, line: int, rceid: int) -> bytes:
-    flags = (_VERSIONED if rceid else 0) | (_UNIQUE if which.unique else 0) | (_SPACE_TREE if which.space else 0)
-    return _HEAD.pack(
+    if cython.compiled:
+        goal = cython.declare(cython.uchar[1024])  # type: ignore[misc,valid-type]
+        size: cython.Py_ssize_t = _HEAD_SIZE + count
+        _put(goal, 0, kind, 1)
+        _put(goal, 1, who.procid, 2)
+        _put(goal, 3, dbid, 1)
+        _put(goal, 4, pgno, 4)
+        _put(goal, 8, dbtime, 8)
+        _put(goal, 16, before, 8)
+        _put(goal, 24, who.trx_begin0, 4)
+        _put(goal, 28, who.level, 1)
+        _put(goal, 29, line, 2)
+        _put(goal, 31, flags, 1)
+        _put(goal, 32, rceid, 4)
+        _put(goal, 36, which.fdp, 4)
+        _put(goal, 40, which.objid, 4)
+        _put(goal, _HEAD_SIZE, lengths, count)
+        if size + len(first) + len(second) + len(third) > _SCRATCH:
+            return cython.cast(cython.p_char, goal)[:size] + first + second + third  # type: ignore[no-any-return]
+        size = _copy(goal, _copy(goal, _copy(goal, size, first), second), third)
+        return cython.cast(cython.p_char, goal)[:size]  # type: ignore[no-any-return]
+    head = _HEAD.pack(
         kind,
         who.procid,
         dbid,
@@ -156,6 +134,14 @@ def _packed(dbid: int, kind: int, who: Who, which: Which, pgno: int, dbtime: int
         which.fdp,
         which.objid,
     )
+    return head + lengths.to_bytes(count, "little") + first + second + third
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _words(first: cython.ulonglong, second: cython.ulonglong, third: cython.ulonglong) -> cython.ulonglong:
+    return first | second << 16 | third << 32
 
 
 def _too_long(pgno: int) -> Exception:
@@ -190,20 +176,8 @@ class NodeRecords:
         """A node put before `line`: a key of `prefix`, compressed, and `suffix`; and data."""
         if len(prefix) > _LONGEST or len(suffix) > _LONGEST or len(data) > _LONGEST:
             raise _too_long(pgno)
-        if cython.compiled:
-            head = cython.declare(cython.uchar[1024])  # type: ignore[misc,valid-type]
-            _head(head, self.dbid, _INSERT, who, which, pgno, dbtime, before, line, rceid)
-            _put(head, _HEAD_SIZE, len(suffix), 2)
-            _put(head, _HEAD_SIZE + 2, len(prefix), 2)
-            _put(head, _HEAD_SIZE + 4, len(data), 2)
-            return _joined(head, _HEAD_SIZE + 6, prefix, suffix, data)
-        return (
-            _packed(self.dbid, _INSERT, who, which, pgno, dbtime, before, line, rceid)
-            + _THREE_LENGTHS.pack(len(suffix), len(prefix), len(data))
-            + prefix
-            + suffix
-            + data
-        )
+        lengths: cython.ulonglong = _words(len(suffix), len(prefix), len(data))
+        return _record(self.dbid, _INSERT, who, which, pgno, dbtime, before, line, rceid, 6, lengths, prefix, suffix, data)
 
     @cython.ccall
     def flag_insert(
@@ -221,14 +195,8 @@ class NodeRecords:
         """The deleted flag taken off a node with that key and data."""
         if len(key) > _LONGEST or len(data) > _LONGEST:
             raise _too_long(pgno)
-        if cython.compiled:
-            head = cython.declare(cython.uchar[1024])  # type: ignore[misc,valid-type]
-            _head(head, self.dbid, _FLAG_INSERT, who, which, pgno, dbtime, before, line, rceid)
-            _put(head, _HEAD_SIZE, len(key), 2)
-            _put(head, _HEAD_SIZE + 2, len(data), 2)
-            return _joined(head, _HEAD_SIZE + 4, key, data, b"")
-        lengths = _TWO_LENGTHS.pack(len(key), len(data))
-        return _packed(self.dbid, _FLAG_INSERT, who, which, pgno, dbtime, before, line, rceid) + lengths + key + data
+        lengths: cython.ulonglong = _words(len(key), len(data), 0)
+        return _record(self.dbid, _FLAG_INSERT, who, which, pgno, dbtime, before, line, rceid, 4, lengths, key, data, b"")
 
     @cython.ccall
     def flag_delete(
@@ -242,7 +210,7 @@ class NodeRecords:
         rceid: cython.longlong,
     ) -> bytes:
         """The deleted flag set."""
-        return _plain(self.dbid, _FLAG_DELETE, who, which, pgno, dbtime, before, line, rceid)
+        return _record(self.dbid, _FLAG_DELETE, who, which, pgno, dbtime, before, line, rceid, 0, 0, b"", b"", b"")
 
     @cython.ccall
     def delete(
@@ -255,7 +223,7 @@ class NodeRecords:
         line: cython.int,
     ) -> bytes:
         """A node removed."""
-        return _plain(self.dbid, _DELETE, who, which, pgno, dbtime, before, line, 0)
+        return _record(self.dbid, _DELETE, who, which, pgno, dbtime, before, line, 0, 0, 0, b"", b"", b"")
 
     @cython.ccall
     def replace(
@@ -273,12 +241,5 @@ class NodeRecords:
         """Other data given to a node that had `old_size` bytes of them."""
         if len(data) > _LONGEST_NARROW or old_size > _LONGEST:
             raise _too_long(pgno)
-        if cython.compiled:
-            head = cython.declare(cython.uchar[1024])  # type: ignore[misc,valid-type]
-            _head(head, self.dbid, _REPLACE, who, which, pgno, dbtime, before, line, rceid)
-            _put(head, _HEAD_SIZE, len(data), 2)
-            _put(head, _HEAD_SIZE + 2, old_size, 2)
-            _put(head, _HEAD_SIZE + 4, len(data), 2)
-            return _joined(head, _HEAD_SIZE + 6, data, b"", b"")
-        lengths = _THREE_LENGTHS.pack(len(data), old_size, len(data))
-        return _packed(self.dbid, _REPLACE, who, which, pgno, dbtime, before, line, rceid) + lengths + data
+        lengths: cython.ulonglong = _words(len(data), old_size, len(data))
+        return _record(self.dbid, _REPLACE, who, which, pgno, dbtime, before, line, rceid, 6, lengths, data, b"", b"")
