@@ -149,9 +149,7 @@ def test_the_first_writer_wins_at_once(tree: VersionedTree, one: Session, two: S
     one.commit()
     with refused(codes.JET_errWriteConflict):
         tree.replace(two, b"a", b"", b"second")
-    assert tree.changed_since(two, b"a")
     two.rollback()
-    assert not tree.changed_since(two, b"a")
     with two.implicit_transaction():
         tree.replace(two, b"a", b"", b"second")
     assert tree.get(one, b"a") == b"second"

@@ -80,7 +80,7 @@ def test_operations_match_a_plain_list(size: int, prefix: bytes, script: list[tu
                 page.delete(line)
                 del model[line]
             elif kind == "flags":
-                page.set_node_flags(line, rest[1])
+                page.change_node_flags(line, 3, rest[1])
                 model[line] = (rest[1], *model[line][1:])
             elif kind == "prefix":
                 page.set_prefix(rest[0])

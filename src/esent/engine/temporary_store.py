@@ -212,8 +212,8 @@ class TemporaryTree:
         elif version.oper == OPER_REPLACE:
             self._put(key, version.before, stored.flags)
         elif version.oper in (OPER_DELTA, OPER_DELTA64):
-            size = 8 if version.oper == OPER_DELTA64 else 4
-            self._put(key, add_to_counter(self._node(key).data, version.offset, -version.delta, size), stored.flags)
+            counted = add_to_counter(self._node(key).data, version.offset, -version.delta, version.delta_size)
+            self._put(key, counted, stored.flags)
 
     def page_of(self, key: bytes, data_bookmark: bytes) -> int:
         return 0

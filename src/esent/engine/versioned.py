@@ -446,11 +446,6 @@ class VersionedTree:
             node = self.nodes.find(key, None if self.unique else data)
             return node is not None and self.visible_data(session, node) is not None
 
-    def changed_since(self, session: Session, key: bytes, data: bytes = b"") -> bool:
-        """Whether a write to the node would conflict now: another session has changed it since the snapshot."""
-        with self._lock:
-            return bool(self._conflicts(session.transaction, OPER_REPLACE, key, b"" if self.unique else data))
-
     def changed_by_other(self, session: Session, key: bytes, data: bytes = b"") -> bool:
         """Whether another session has a change to the node that is not committed."""
         with self._lock:

@@ -344,10 +344,6 @@ class LogStream:
         """Whether the generations are used up, but for those kept for recovery."""
         return self.generation >= GENERATION_LIMIT
 
-    def archive_path(self, generation: int) -> Path:
-        """The file of a closed generation."""
-        return self.place.archive(generation)
-
     def tip(self) -> Lgpos:
         """The position the next record gets (if it does not have to go into a new generation)."""
         with self._changed:

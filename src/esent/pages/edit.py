@@ -285,25 +285,15 @@ class MutablePage:
         self._find(line)
         return self._flags
 
-    def set_node_flags(self, line: int, flags: int) -> None:
-        """Set the "versioned" and "deleted" bits; "compressed" belongs to the stored form and stays."""
+    def change_node_flags(self, line: int, clear: cython.int, flags: cython.int) -> None:
+        """Take the flags `clear` off a node and set `flags`; "compressed" belongs to the stored form and stays."""
         self._find(line)
-        self._set_flags(flags)
-
-    @cython.cfunc
-    def _set_flags(self, flags: cython.int) -> cython.int:
-        bits: cython.int = (flags & 3) | (self._flags & 4)
+        bits: cython.int = ((self._flags & ~clear | flags) & 3) | (self._flags & 4)
         if self._large:
             self.data[self._begin + 1] = (self.data[self._begin + 1] & 0x1F) | bits << 5
         else:
             at: cython.Py_ssize_t = self.page_size - 4 * (self._tag + 1) + 2
             put16(self.data, at, (get16(self.data, at) & 0x1FFF) | bits << 13)
-        return 0
-
-    def change_node_flags(self, line: int, clear: int, flags: int) -> None:
-        """Take the flags `clear` off a node and set `flags`."""
-        self._find(line)
-        self._set_flags(self._flags & ~clear | flags)
 
     def key(self, line: int) -> bytes:
         """The complete key, prefix put before."""
