@@ -285,6 +285,31 @@ def test_a_kill_while_long_values_younger_than_the_snapshot_go(world: World, tmp
         assert complaints(world.shut_down()) == []
 
 
+@pytest.mark.parametrize("committed", [False, True])
+def test_what_a_table_got_since_the_snapshot_keeps_it(world: World, committed: bool) -> None:
+    """Its rows in the catalogue could not be deleted: nobody would find them any more."""
+    world.create(table_wish()).close()
+    other = world.instance.begin_session()
+    for change in (
+        lambda cursor: ddl.add_column(cursor, ColumnWish("more", 4)),
+        lambda cursor: ddl.create_indexes(cursor, [IndexWish("more", ["+text"])]),
+    ):
+        world.session.begin()
+        other.begin()
+        cursor = ddl.open_table(other, world.database, "T", 0)
+        change(cursor)
+        cursor.close()
+        if committed:
+            other.commit()
+        assert code_of(ddl.delete_table, world.session, world.database, "T") == codes.JET_errWriteConflict
+        world.session.rollback()
+        if not committed:
+            other.rollback()
+    ddl.delete_table(world.session, world.database, "T")
+    world.instance.transactions.clean()
+    assert complaints(world.shut_down()) == []
+
+
 def test_a_deletion_does_not_go_over_long_values_that_are_being_made(world: World) -> None:
     world.create(table_wish()).close()
     tree = schema_of(world.database).writer._trees.objids

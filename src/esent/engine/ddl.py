@@ -380,7 +380,7 @@ def _derive_index(session: Session, database: AttachedDatabase, live: LiveTable,
 
 def delete_table(session: Session, database: AttachedDatabase, name: object) -> None:
     """JetDeleteTable. JET_errTableInUse where anybody has it open, JET_errTableLocked, JET_errCannotDeleteSystemTable,
-    JET_errCannotDeleteTemplateTable."""
+    JET_errCannotDeleteTemplateTable; JET_errWriteConflict where it has got columns or indexes since the session's snapshot."""
     with session.implicit_transaction():
         schema = schema_of(database)
         object_name(name, "a table")
@@ -398,6 +398,8 @@ def delete_table(session: Session, database: AttachedDatabase, name: object) -> 
             raise jet_error(codes.JET_errTableLocked, f"another session has table {table.name} for itself")
         if users:
             raise jet_error(codes.JET_errTableInUse, f"deleting table {table.name}, which is open")
+        if live.has_grown_since(session.open_transaction()):
+            raise jet_error(codes.JET_errWriteConflict, f"deleting table {table.name}, which another session has changed")
         _require_writable(session, database, "deleting a table")
         writer = schema.writer
         for index in table.indexes:

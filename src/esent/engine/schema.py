@@ -202,6 +202,11 @@ class LiveTable:
         session.on_rollback(undo)
         session.when_unneeded(lambda _: self.settle())
 
+    def has_grown_since(self, reader: Transaction) -> bool:
+        """Whether there is a column or an index that a transaction does not see."""
+        entries: list[Entry[Any]] = [*self.columns, *self.indexes]
+        return any(entry.removed is None and not _holds(entry.added, reader) for entry in entries)
+
     def touch(self) -> None:
         """Something about a column or an index is not as it was."""
         self.epoch += 1
