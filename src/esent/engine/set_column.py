@@ -31,7 +31,7 @@ from esent.records.columns import (
     Column,
 )
 from esent.records.compression import decompress
-from esent.records.encode import LONG_VALUE_MOST, Tagged, Value, stored_value, tagged_value
+from esent.records.encode import COLUMN_MOST, LONG_VALUE_MOST, Tagged, Value, stored_value, tagged_value
 from esent.records.keys import KEY_MOST_DEFAULT, KeyDefinition, Segment, normalise
 
 APPEND = grbits.JET_bitSetAppendLV
@@ -48,11 +48,7 @@ COMPRESSED = grbits.JET_bitSetCompressed
 UNCOMPRESSED = grbits.JET_bitSetUncompressed
 _INTERNAL = 0xF0000000
 _INTRINSIC_DEFAULT = 1023
-_TEXT = (Coltyp.TEXT, Coltyp.LONG_TEXT)
-_BINARY = (Coltyp.BINARY, Coltyp.LONG_BINARY)
 _RAW = KeyDefinition(())
-
-
 _INSERT_NUMBERED = Mode.INSERT_NUMBERED
 _NO_WAY, _FIXED, _BIT, _VARIABLE, _TAGGED = range(5)
 _PECULIAR = FLAG_AUTOINCREMENT | FLAG_COMPRESSED | FLAG_ENCRYPTED | FLAG_VERSION
@@ -79,7 +75,7 @@ class Setter:
         self._columnid = column.columnid
         self._long = column.is_long_value
         self._least = 1
-        self._most = column.max_size or KEY_MOST_DEFAULT
+        self._most = column.max_size or COLUMN_MOST
         self._key = view.tagged_order(column)
         self._header = b""
         self._flags = 0
@@ -270,7 +266,7 @@ def _set_plain(
         buffer.set_fixed(column, stored)
         return 0
     if column.is_variable:
-        most = column.max_size or KEY_MOST_DEFAULT
+        most = column.max_size or COLUMN_MOST
         cut = value is not None and len(value) > most
         buffer.set_variable(column, value[:most] if value is not None else None)
         return codes.JET_wrnColumnMaxTruncated if cut else 0

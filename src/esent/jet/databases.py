@@ -69,10 +69,7 @@ def _size_limit(parameters: list[JET_SETDBPARAM] | None) -> int:
     """The limit to the size among database parameters; 0 for none."""
     limit = 0
     for item in structures(parameters or [], JET_SETDBPARAM):
-        if (
-            not isinstance(item.dbparamid, int)
-            or not grbits.JET_dbparamDbSizeMaxPages <= item.dbparamid < grbits.JET_dbparamMaxValueInvalid
-        ):
+        if not isinstance(item.dbparamid, int) or item.dbparamid not in _DATABASE_PARAMETERS:
             raise jet_error(codes.JET_errInvalidDbparamId, f"there is no database parameter {item.dbparamid!r}")
         if not isinstance(item.pvParam, int):
             raise jet_error(codes.JET_errInvalidParameter, f"{item.pvParam!r} is no value of a database parameter")

@@ -73,7 +73,6 @@ _CURRENCY = cython.declare(cython.int, KIND_CURRENCY)
 _DATE = cython.declare(cython.int, KIND_DATE)
 _BYTES = cython.declare(cython.int, KIND_BYTES)
 _UNICODE = cython.declare(cython.int, KIND_UNICODE)
-_LIST = cython.declare(cython.int, KIND_LIST)
 _CELLS_AT_ONCE = 4096
 _FIRST_ROOM = cython.declare(cython.Py_ssize_t, 64)
 
