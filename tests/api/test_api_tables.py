@@ -294,3 +294,19 @@ def test_closed_is_closed(db, people):
     db.close()
     with pytest.raises(esent.JetError):
         people.insert(name="late")
+
+
+def test_a_database_that_could_not_be_closed_can_be_closed_later(tmp_path):
+    db = esent.open(tmp_path / "x.edb")
+    table = db.create_table("t", {"a": esent.Int32()})
+    table.insert(a=1)
+
+    def rows():
+        yield {"a": 2}
+        db.close()
+
+    with pytest.raises(esent.JetError):
+        table.insert_many(rows())
+    db.close()
+    with esent.open(tmp_path / "x.edb") as again:
+        assert [row.a for row in again["t"]] == [1]

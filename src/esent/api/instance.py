@@ -12,7 +12,8 @@ from typing import Final
 from esent import jet
 from esent.api.backup import Backup, ProgressOption
 from esent.constants import codes, grbits, params
-from esent.errors import jet_error
+from esent.engine.handles import Handle
+from esent.errors import JetError, jet_error
 from esent.jet.handles import JET_INSTANCE, JET_SESID
 
 PathLike = str | os.PathLike[str]
@@ -93,7 +94,12 @@ class Instance:
         if self._handle is None:
             return
         handle, self._handle = self._handle, None
-        jet.JetTerm2(handle, grbits.JET_bitTermComplete | grbits.JET_bitTermStopBackup)
+        try:
+            jet.JetTerm2(handle, grbits.JET_bitTermComplete | grbits.JET_bitTermStopBackup)
+        except JetError:
+            if isinstance(handle, Handle) and handle.target is not None:  # refused: it runs on, and can be closed later
+                self._handle = handle
+            raise
 
     def __enter__(self) -> Instance:
         self.start()
