@@ -86,6 +86,20 @@ def test_a_page_on_its_way_is_found(tmp_path: Path) -> None:
     assert (complaints(report), report.pages_leaked) == ([], 0)
 
 
+def test_an_index_whose_deletion_was_all_that_happened_leaves_no_page(tmp_path: Path) -> None:
+    """Neither the table it belonged to nor any other index of it is among what recovery has changed."""
+    home = Home(tmp_path / "live")
+    home.fill(home.create_table("T1"), range(5))
+    home.fill(home.create_table("T2"), range(5))
+    jet.JetTerm(home.handle)
+    home = Home(tmp_path / "live", fresh=False)
+    table = jet.JetOpenTable(home.sesid, home.dbid, "T1")
+    jet.JetDeleteIndex(home.sesid, table, "byname")
+    home.leave()
+    report = recovered(home.folder, tmp_path / "again")
+    assert (complaints(report), report.pages_leaked) == ([], 0)
+
+
 def deleted_nodes(path: Path) -> int:
     """Nodes flagged deleted on the leaves of a database, those of space trees apart."""
     count = 0

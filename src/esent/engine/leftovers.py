@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from esent.catalog.schema import Catalog
+from esent.catalog.system import CATALOG_OBJID
 from esent.engine.long_value_writer import is_unreferenced, reclaim
 from esent.engine.transactions import UnloggedWriter
 from esent.engine.versioned import VersionedTree
@@ -63,7 +64,8 @@ class Forest:
 
 
 def reclaim_space(database: AttachedDatabase, forest: Forest, traces: Traces) -> int:
-    """Make the pages free that nobody has in the database itself and in the trees that recovery changed; how many.
+    """Make the pages free that nobody has in the database itself and in the trees that recovery changed (in all of them, if it
+    changed the catalogue); how many.
 
     Nobody may have the database open. A tree in which anything does not add up is left as it is.
     """
@@ -72,7 +74,9 @@ def reclaim_space(database: AttachedDatabase, forest: Forest, traces: Traces) ->
     with instance.lock, instance.transactions.cleaning() as cleaner:
         writer = cleaner if database.logged else UnloggedWriter(cleaner)
         below = forest.below
-        changed = [root for root in below if root == DATABASE_ROOT or _is_changed(database, root, below[root], traces)]
+        # a tree that has left the catalogue may have been below any
+        left = CATALOG_OBJID in traces.trees
+        changed = [r for r in below if r == DATABASE_ROOT or left or _is_changed(database, r, below[r], traces)]
         names = {root: tree_at(store, root) for root in changed}
         for name in names.values():
             settle_space(store, writer, name)
