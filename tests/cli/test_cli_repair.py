@@ -55,6 +55,7 @@ def test_dump_and_tables_of_a_damaged_file(esent, damaged: Path) -> None:
     assert esent("dump", damaged).status == 1
     outcome = esent("dump", damaged, "--salvage")
     assert outcome.status == 1
+    assert "damage is told of in 2 lines\n" in outcome.err
     last = json.loads(outcome.out.splitlines()[-1])
     assert {loss["page"] for loss in last["losses"]} == {None, 46}
     assert len(outcome.out.splitlines()) > 100

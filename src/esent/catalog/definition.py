@@ -67,7 +67,7 @@ _FLAGS = (
     (grbits.JET_bitColumnUserDefinedDefault, FLAG_USER_DEFINED_DEFAULT),
     (grbits.JET_bitColumnCompressed, FLAG_COMPRESSED),
 )
-_AUTOINCREMENT_TYPES = (Coltyp.LONG, Coltyp.LONG_LONG, Coltyp.UNSIGNED_LONG_LONG, Coltyp.CURRENCY)
+AUTOINCREMENT_TYPES = (Coltyp.LONG, Coltyp.LONG_LONG, Coltyp.UNSIGNED_LONG_LONG, Coltyp.CURRENCY)
 _ENGINE_FILLS = FLAG_AUTOINCREMENT | FLAG_VERSION | FLAG_ESCROW
 _NOT_COMPUTED = (
     grbits.JET_bitColumnFixed
@@ -81,7 +81,7 @@ _NOT_COMPUTED = (
     | grbits.JET_bitColumnMaybeNull
 )
 _ONE_OF_A_KIND = (FLAG_AUTOINCREMENT, FLAG_VERSION)
-_IGNORING = grbits.JET_bitIndexIgnoreNull | grbits.JET_bitIndexIgnoreAnyNull | grbits.JET_bitIndexIgnoreFirstNull
+IGNORING = grbits.JET_bitIndexIgnoreNull | grbits.JET_bitIndexIgnoreAnyNull | grbits.JET_bitIndexIgnoreFirstNull
 _TUPLES = grbits.JET_bitIndexTuples | grbits.JET_bitIndexTupleLimits
 _TUPLE_LENGTHS = range(2, 256)
 _TUPLE_PLACES = range(0x8000)
@@ -122,6 +122,18 @@ def _wrong(code: int, name: str, what: str) -> JetError:
     return jet_error(code, f"defining column {name}: {what}")
 
 
+def column_flags(grbit: int) -> int:
+    """What the catalogue keeps of the options of a column."""
+    return sum(flag for bit, flag in _FLAGS if grbit & bit)
+
+
+def column_class(coltyp: int, grbit: int) -> int:
+    """The first id of the class a column is in: fixed, variable or tagged."""
+    if grbit & grbits.JET_bitColumnTagged or coltyp in LONG_TYPES:
+        return TAGGED_FIRST
+    return FIXED_FIRST if grbit & grbits.JET_bitColumnFixed or coltyp in INHERENT_SIZE else VARIABLE_FIRST
+
+
 def define_column(
     name: str, coltyp: object, grbit: object, cp: object, cb_max: object, *, has_default: bool
 ) -> tuple[int, Column, bool]:
@@ -140,10 +152,8 @@ def define_column(
     tagged = bool(grbit & grbits.JET_bitColumnTagged)
     if grbit & grbits.JET_bitColumnFixed and (tagged or long):
         raise _wrong(codes.JET_errInvalidGrbit, name, f"fixed, grbit {grbit:#x} type {coltyp}")
-    kind = TAGGED_FIRST if tagged or long else VARIABLE_FIRST
-    if kind == VARIABLE_FIRST and (grbit & grbits.JET_bitColumnFixed or inherent):
-        kind = FIXED_FIRST
-    flags = sum(flag for bit, flag in _FLAGS if grbit & bit)
+    kind = column_class(coltyp, grbit)
+    flags = column_flags(grbit)
     if flags & FLAG_MULTIVALUED and kind != TAGGED_FIRST:
         raise _wrong(codes.JET_errMultiValuedColumnMustBeTagged, name, "several values in a column that is not tagged")
     if flags & FLAG_COMPRESSED and not long:
@@ -169,7 +179,7 @@ def _check_special(name: str, coltyp: int, flags: int, tagged: bool, has_default
         raise _wrong(codes.JET_errInvalidGrbit, name, "escrow without a default")
     if flags & _ENGINE_FILLS and tagged:
         raise _wrong(codes.JET_errCannotBeTagged, name, "tagged")
-    if flags & FLAG_AUTOINCREMENT and coltyp not in _AUTOINCREMENT_TYPES:
+    if flags & FLAG_AUTOINCREMENT and coltyp not in AUTOINCREMENT_TYPES:
         raise _wrong(codes.JET_errInvalidGrbit, name, f"numbers of type {coltyp}")
     if flags & FLAG_VERSION and coltyp != Coltyp.LONG:
         raise _wrong(codes.JET_errInvalidGrbit, name, f"a count of updates of type {coltyp}")
@@ -286,7 +296,7 @@ def _check_options(wish: IndexWish, grbit: int, primary: bool) -> None:
         raise _bad(codes.JET_errInvalidGrbit, wish, "primary and empty")
     if grbit & grbits.JET_bitIndexCrossProduct and grbit & grbits.JET_bitIndexNestedTable:
         raise _bad(codes.JET_errInvalidGrbit, wish, "cross product and nested table")
-    if primary and (grbit & _IGNORING or wish.conditions):
+    if primary and (grbit & IGNORING or wish.conditions):
         raise _bad(codes.JET_errIndexInvalidDef, wish, "a primary index that leaves records out")
     if grbit & grbits.JET_bitIndexDeferredPopulateCreate or grbit & grbits.JET_bitIndexDeferredPopulateProcess:
         raise _bad(codes.JET_errFeatureNotAvailable, wish, "populated later")
@@ -322,16 +332,21 @@ def _tuple_limits(wish: IndexWish, grbit: int, primary: bool) -> TupleLimits | N
         return TupleLimits()
     shortest, longest, most, increment, start = limits
     filled = TupleLimits(shortest or 3, longest or 10, most or 0x7FFF, increment or 1, start)
-    if (
-        filled.shortest not in _TUPLE_LENGTHS
-        or filled.longest not in _TUPLE_LENGTHS
-        or filled.shortest > filled.longest
-        or filled.to_index not in _TUPLE_PLACES
-        or filled.increment not in _TUPLE_PLACES
-        or filled.start not in _TUPLE_PLACES
-    ):
+    if not are_possible(filled):
         raise _bad(codes.JET_errIndexTuplesInvalidLimits, wish, str(limits))
     return filled
+
+
+def are_possible(limits: TupleLimits) -> bool:
+    """Whether an index of tuples can have these limits."""
+    return (
+        limits.shortest in _TUPLE_LENGTHS
+        and limits.longest in _TUPLE_LENGTHS
+        and limits.shortest <= limits.longest
+        and limits.to_index in _TUPLE_PLACES
+        and limits.increment in _TUPLE_PLACES
+        and limits.start in _TUPLE_PLACES
+    )
 
 
 def _key_most(wish: IndexWish, grbit: int, page_size: int) -> int:

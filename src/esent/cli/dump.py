@@ -40,7 +40,7 @@ def command(
         for line in dump_json(file) if as_json else dump_text(file):
             sys.stdout.write(line + "\n")
         return
-    damaged = False
+    damaged = 0
     with DatabaseFile(file, infer=salvage) if dirty else ReadOnlyDatabase(file, salvage=salvage) as database:
         mode: bool | Salvage = salvage
         if isinstance(database, ReadOnlyDatabase):
@@ -52,8 +52,10 @@ def command(
         for line in dump(source, tables or None, system=system, rows=not no_rows, entries=entries, salvage=mode):
             sys.stdout.write(line + "\n")
             # a column may be named so too: only a line that may report damage is worth the parsing
-            damaged = damaged or (('error":' in line or '"losses":' in line) and _reports_damage(json.loads(line)))
+            damaged += ('error":' in line or '"losses":' in line) and _reports_damage(json.loads(line))
     if damaged:
+        hint = "" if salvage else "; --salvage goes on behind damage"
+        click.echo(f"esent: damage is told of in {damaged} line{'s' if damaged > 1 else ''}{hint}", err=True)
         raise SystemExit(1)
 
 

@@ -9,6 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from esent.catalog.definition import (
+    AUTOINCREMENT_TYPES,
+    CODE_PAGES,
+    DENSITY_LEAST,
+    DENSITY_MOST,
+    IGNORING,
+    LAST_OF_CLASS,
+    are_possible,
+    column_class,
+    column_flags,
+)
 from esent.catalog.objects import (
     NORMALISATION_FLAGS_DEFAULT,
     SEGMENT_DESCENDING,
@@ -24,7 +35,6 @@ from esent.constants import codes, grbits
 from esent.errors import JetError, jet_error
 from esent.records.columns import (
     FIXED_FIRST,
-    FIXED_LAST,
     FLAG_AUTOINCREMENT,
     FLAG_COMPRESSED,
     FLAG_DEFAULT,
@@ -32,15 +42,11 @@ from esent.records.columns import (
     FLAG_ESCROW,
     FLAG_FINALIZE,
     FLAG_MULTIVALUED,
-    FLAG_NOT_NULL,
     FLAG_VERSION,
     INHERENT_SIZE,
     LONG_TYPES,
     TAGGED_FIRST,
-    TAGGED_LAST,
     TEXT_TYPES,
-    VARIABLE_FIRST,
-    VARIABLE_LAST,
     Coltyp,
     Column,
 )
@@ -48,18 +54,18 @@ from esent.records.encode import COLUMN_MOST, LONG_VALUE_MOST, stored_value, val
 from esent.records.keys import INDEX_LOCALE_SET, INDEX_PRIMARY, KEY_MOST_DEFAULT, SEGMENTS_MOST, index_flags, key_most_for_page
 from esent.records.sort_orders import SORT_VERSION, order_number, sort_id
 
-_FLAGS = (
-    (grbits.JET_bitColumnNotNULL, FLAG_NOT_NULL),
-    (grbits.JET_bitColumnVersion, FLAG_VERSION),
-    (grbits.JET_bitColumnAutoincrement, FLAG_AUTOINCREMENT),
-    (grbits.JET_bitColumnMultiValued, FLAG_MULTIVALUED),
-    (grbits.JET_bitColumnEscrowUpdate, FLAG_ESCROW),
-    (grbits.JET_bitColumnFinalize, FLAG_FINALIZE),
-    (grbits.JET_bitColumnDeleteOnZero, FLAG_DELETE_ON_ZERO),
-    (grbits.JET_bitColumnCompressed, FLAG_COMPRESSED),
-)
 _COLUMN_GRBITS = (
-    sum(bit for bit, _ in _FLAGS) | grbits.JET_bitColumnFixed | grbits.JET_bitColumnTagged | grbits.JET_bitColumnUnversioned
+    grbits.JET_bitColumnNotNULL
+    | grbits.JET_bitColumnVersion
+    | grbits.JET_bitColumnAutoincrement
+    | grbits.JET_bitColumnMultiValued
+    | grbits.JET_bitColumnEscrowUpdate
+    | grbits.JET_bitColumnFinalize
+    | grbits.JET_bitColumnDeleteOnZero
+    | grbits.JET_bitColumnCompressed
+    | grbits.JET_bitColumnFixed
+    | grbits.JET_bitColumnTagged
+    | grbits.JET_bitColumnUnversioned
 )
 _INDEX_GRBITS = (
     grbits.JET_bitIndexUnique
@@ -78,8 +84,6 @@ _INDEX_GRBITS = (
     | grbits.JET_bitIndexNestedTable
     | grbits.JET_bitIndexDotNetGuid
 )
-_AUTOINCREMENT_TYPES = (Coltyp.LONG, Coltyp.LONG_LONG, Coltyp.UNSIGNED_LONG_LONG, Coltyp.CURRENCY)
-_TUPLE_MOST = 255
 
 
 @dataclass(slots=True)
@@ -145,8 +149,7 @@ def define_table(spec: TableSpec, page_size: int) -> Table:
     if spec.separate_most:
         table.separate_threshold = spec.separate_most
     seen: set[str] = set()
-    following = {FIXED_FIRST: FIXED_FIRST, VARIABLE_FIRST: VARIABLE_FIRST, TAGGED_FIRST: TAGGED_FIRST}
-    last = {FIXED_FIRST: FIXED_LAST, VARIABLE_FIRST: VARIABLE_LAST, TAGGED_FIRST: TAGGED_LAST}
+    following = {first: first for first in LAST_OF_CLASS}
     offset = 4
     for each in spec.columns:
         name_bytes(each.name)
@@ -156,7 +159,7 @@ def define_table(spec: TableSpec, page_size: int) -> Table:
         kind, column = _column(each, spec.name)
         column.fid = following[kind]
         following[kind] += 1
-        if column.fid > last[kind]:
+        if column.fid > LAST_OF_CLASS[kind]:
             raise jet_error(codes.JET_errTooManyColumns, f"defining column {each.name} of table {spec.name}")
         if column.is_fixed:
             column.record_offset = offset
@@ -219,7 +222,7 @@ def _signs(table: Table, segments: Sequence[Segment], minus: int) -> list[str]:
 
 
 def _density(density: int) -> None:
-    if not 20 <= density <= 100:
+    if not DENSITY_LEAST <= density <= DENSITY_MOST:
         raise jet_error(codes.JET_errDensityInvalid, f"a density of {density} percent")
 
 
@@ -242,18 +245,13 @@ def _column(spec: ColumnSpec, table: str) -> tuple[int, Column]:
     if grbit & ~_COLUMN_GRBITS or (grbit & grbits.JET_bitColumnTagged and grbit & grbits.JET_bitColumnFixed):
         raise _wrong(codes.JET_errInvalidGrbit, spec, table, f"grbit {grbit:#x}")
     inherent = INHERENT_SIZE.get(coltyp)
-    if grbit & grbits.JET_bitColumnTagged or coltyp in LONG_TYPES:
-        kind = TAGGED_FIRST
-    elif grbit & grbits.JET_bitColumnFixed or inherent:
-        kind = FIXED_FIRST
-    else:
-        kind = VARIABLE_FIRST
-    flags = sum(flag for bit, flag in _FLAGS if grbit & bit)
+    kind = column_class(coltyp, grbit)
+    flags = column_flags(grbit)
     if flags & FLAG_MULTIVALUED and kind != TAGGED_FIRST:
         raise _wrong(codes.JET_errMultiValuedColumnMustBeTagged, spec, table, "several values in a column that is not tagged")
     if flags & FLAG_COMPRESSED and coltyp not in LONG_TYPES:
         raise _wrong(codes.JET_errColumnCannotBeCompressed, spec, table, f"type {spec.coltyp}")
-    if flags & FLAG_AUTOINCREMENT and (kind != FIXED_FIRST or coltyp not in _AUTOINCREMENT_TYPES):
+    if flags & FLAG_AUTOINCREMENT and (kind != FIXED_FIRST or coltyp not in AUTOINCREMENT_TYPES):
         raise _wrong(codes.JET_errInvalidColumnType, spec, table, "numbers rows, but is no fixed integer")
     if flags & FLAG_VERSION and (kind != FIXED_FIRST or coltyp != Coltyp.LONG):
         raise _wrong(codes.JET_errInvalidColumnType, spec, table, "counts updates, but is no fixed Long")
@@ -263,8 +261,8 @@ def _column(spec: ColumnSpec, table: str) -> tuple[int, Column]:
         raise _wrong(codes.JET_errInvalidGrbit, spec, table, "acts on zero without escrow")
     code_page = 0
     if coltyp in TEXT_TYPES:
-        code_page = spec.cp or 1252
-        if code_page not in (1252, 1200):
+        code_page = spec.cp or CODE_PAGES[0]
+        if code_page not in CODE_PAGES:
             raise _wrong(codes.JET_errInvalidCodePage, spec, table, f"code page {code_page}")
     if inherent:
         size = inherent
@@ -312,8 +310,7 @@ def _index(spec: IndexSpec, table: Table, page_size: int) -> Index:
     if grbit & grbits.JET_bitIndexCrossProduct and grbit & grbits.JET_bitIndexNestedTable:
         raise _wrong(codes.JET_errInvalidGrbit, spec, table.name, f"grbit {grbit:#x}")
     primary = bool(flags & INDEX_PRIMARY)
-    ignoring = grbits.JET_bitIndexIgnoreNull | grbits.JET_bitIndexIgnoreAnyNull | grbits.JET_bitIndexIgnoreFirstNull
-    if primary and (several or spec.conditions or grbit & ignoring):
+    if primary and (several or spec.conditions or grbit & IGNORING):
         raise _wrong(codes.JET_errIndexInvalidDef, spec, table.name, "a primary index that leaves rows out or lists them twice")
     index = Index(spec.name, 0, 0, flags, segments, density=spec.density or table.density)
     index.lcmap = NORMALISATION_FLAGS_DEFAULT
@@ -340,12 +337,7 @@ def _tuple_limits(spec: IndexSpec, table: Table, first: Column) -> TupleLimits:
         raise _wrong(codes.JET_errIndexTuplesTextBinaryColumnsOnly, spec, table.name, f"column {first.name} is no text")
     if spec.var_seg_mac:
         raise _wrong(codes.JET_errIndexTuplesVarSegMacNotAllowed, spec, table.name, "a limit of bytes of a column")
-    if (
-        not 2 <= limits.shortest <= limits.longest <= _TUPLE_MOST
-        or not 0 < limits.to_index <= 0x7FFF
-        or not 0 < limits.increment <= 0x7FFF
-        or not 0 <= limits.start <= 0x7FFF
-    ):
+    if not are_possible(limits) or not limits.to_index or not limits.increment:
         raise _wrong(codes.JET_errIndexTuplesInvalidLimits, spec, table.name, str(limits))
     return limits
 
