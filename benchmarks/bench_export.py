@@ -11,21 +11,12 @@ and is left out there.
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import json
-import resource
-import shutil
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from bench_dump import expanded, read_dissect, read_pyesedb
+from reading_bench import Read, best_of, measure_all, print_table, read_dissect, read_pyesedb, run
 
-DEFAULT_FILES = ("windows/types/large.edb", "engine/rows-200k-8k/db.edb")
 COMPILED = ("esent.pages.page", "esent.records.decode", "esent.records.columnar", "esent.records.tuples")
 MOST_COLUMNS = 10_000
 
@@ -66,7 +57,7 @@ def to_parquet(path: str) -> tuple[int, str]:
     return int(manifest["rows"]), f"{left_out} table left out" if left_out else "with hashes and manifest"
 
 
-WAYS: dict[str, tuple[Callable[[str], tuple[int, str]], int]] = {
+WAYS: dict[str, tuple[Read, int]] = {
     "tuples": (to_tuples, 5),
     "Arrow": (to_arrow, 5),
     "Parquet": (to_parquet, 3),
@@ -75,58 +66,15 @@ WAYS: dict[str, tuple[Callable[[str], tuple[int, str]], int]] = {
 }
 
 
-def run_here(way: str, path: str) -> None:
-    """Measure one way in this process and print the result as JSON."""
+def run_here(way: str, path: str) -> dict[str, Any]:
     read, repeats = WAYS[way]
-    best = float("inf")
-    rows, note = 0, ""
-    for _ in range(repeats):
-        started = time.perf_counter()
-        rows, note = read(path)
-        best = min(best, time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": best, "rows": rows, "note": note, "peak": peak}))
-
-
-def measure(way: str, path: Path) -> dict[str, float | str] | None:
-    """The result of a way in a process of its own, None where it is not installed or fails."""
-    process = subprocess.run([sys.executable, __file__, "--way", way, str(path)], capture_output=True, text=True, check=False)
-    if process.returncode:
-        print(f"  {way:8} failed: {process.stderr.strip().splitlines()[-1] if process.stderr else ''}")
-        return None
-    result: dict[str, float | str] = json.loads(process.stdout)
-    return result
+    return best_of(repeats, read, path)
 
 
 def compare(path: Path, name: str) -> None:
     print(f"{name}, {path.stat().st_size / 2**20:.1f} MB; ratios to our scan to tuples")
-    results = {way: result for way in WAYS if (result := measure(way, path)) is not None}
-    base = float(results["tuples"]["seconds"])
-    for way, result in results.items():
-        seconds = float(result["seconds"])
-        speed = f"{seconds:8.3f} s {seconds / base:8.2f} x  {result['rows']:>7} rows"
-        print(f"  {way:8} {speed}  peak {result['peak']:6.1f} MB  {result['note']}")
-
-
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("files", nargs="*", type=Path)
-    arguments.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    given = arguments.parse_args()
-    if given.way:
-        run_here(given.way, str(given.files[0]))
-        return
-    places = [importlib.import_module(name).__file__ or "" for name in COMPILED]
-    print("esent is compiled" if all(place.endswith((".so", ".pyd")) for place in places) else "esent is not compiled")
-    folder = Path(tempfile.mkdtemp())
-    try:
-        for path in given.files:
-            compare(path, path.name)
-        for name in () if given.files else DEFAULT_FILES:
-            compare(expanded(name, folder), name)
-    finally:
-        shutil.rmtree(folder)
+    print_table(measure_all(__file__, WAYS, path), "tuples")
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, WAYS, run_here, compare, COMPILED)

@@ -11,57 +11,33 @@ key in random order; the other readers have no such call.
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 import random
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from bench_dump import DEFAULT_FILES, expanded
+from reading_bench import Read, best_of, measure_all, read_dissect, read_pyesedb, run
 
-READERS = ("esent", "pyesedb", "dissect")
-REPEATS = {"esent": 5, "pyesedb": 3, "dissect": 1}
+COMPILED = ("esent.pages.page", "esent.records.decode", "esent.records.tuples", "esent.tree.cursor")
 SEEKS = 5000
 
 
-def scan_esent(path: str) -> int:
+def scan_esent(path: str) -> tuple[int, str]:
     import esent
 
     with esent.open(path, read_only=True) as database:
-        return sum(sum(1 for _ in database[name].rows()) for name in database.catalog.names())
+        return sum(sum(1 for _ in database[name].rows()) for name in database.catalog.names()), ""
 
 
-def open_esent(path: str) -> int:
+def open_esent(path: str) -> tuple[int, str]:
     import esent
 
     with esent.open(path, read_only=True) as database:
-        return next(database[database.tables[-1]].rows(), None) is not None
+        return next(database[database.tables[-1]].rows(), None) is not None, ""
 
 
-def scan_pyesedb(path: str) -> int:
-    file = importlib.import_module("pyesedb").file()
-    file.open(path)
-    count = 0
-    for number in range(file.get_number_of_tables()):
-        table = file.get_table(number)
-        try:
-            for row in range(table.get_number_of_records()):
-                record = table.get_record(row)
-                for place in range(record.get_number_of_values()):
-                    record.get_value_data(place)
-                count += 1
-        except OSError:
-            pass  # it cannot read this table
-    file.close()
-    return count
-
-
-def open_pyesedb(path: str) -> int:
+def open_pyesedb(path: str) -> tuple[int, str]:
     file = importlib.import_module("pyesedb").file()
     file.open(path)
     table = file.get_table(file.get_number_of_tables() - 1)
@@ -71,48 +47,29 @@ def open_pyesedb(path: str) -> int:
     except OSError:
         found = 0
     file.close()
-    return found
+    return found > 0, ""
 
 
-def scan_dissect(path: str) -> int:
-    open_database = importlib.import_module("dissect.database.ese").ESE
-    count = 0
-    with Path(path).open("rb") as stream:
-        for table in open_database(stream).tables():
-            names = [column.name for column in table.columns]
-            for record in table.records():
-                for name in names:
-                    record.get(name)
-                count += 1
-    return count
-
-
-def open_dissect(path: str) -> int:
+def open_dissect(path: str) -> tuple[int, str]:
     open_database = importlib.import_module("dissect.database.ese").ESE
     with Path(path).open("rb") as stream:
         table = list(open_database(stream).tables())[-1]
         record = next(iter(table.records()), None)
-        return 0 if record is None else sum(record.get(column.name) is not None for column in table.columns)
+        found = record is not None and sum(record.get(column.name) is not None for column in table.columns)
+        return found > 0, ""
 
 
-DOORS: dict[str, dict[str, Callable[[str], int]]] = {
-    "esent": {"scan": scan_esent, "open": open_esent},
-    "pyesedb": {"scan": scan_pyesedb, "open": open_pyesedb},
-    "dissect": {"scan": scan_dissect, "open": open_dissect},
+# how to scan, how to open, how often
+READERS: dict[str, tuple[Read, Read, int]] = {
+    "esent": (scan_esent, open_esent, 5),
+    "pyesedb": (read_pyesedb, open_pyesedb, 3),
+    "dissect": (read_dissect, open_dissect, 1),
 }
 
 
-def run_here(reader: str, path: str) -> None:
-    """Measure one reader in this process and print the result as JSON."""
-    result: dict[str, float] = {}
-    for what, read in DOORS[reader].items():
-        best = float("inf")
-        for _ in range(REPEATS[reader] + (what == "open")):
-            started = time.perf_counter()
-            result[f"{what} rows"] = read(path)
-            best = min(best, time.perf_counter() - started)
-        result[what] = best
-    print(json.dumps(result))
+def run_here(reader: str, path: str) -> dict[str, Any]:
+    scan, open_, repeats = READERS[reader]
+    return {"scan": best_of(repeats, scan, path), "open": best_of(repeats + 1, open_, path)}
 
 
 def seeks(path: Path) -> float | None:
@@ -139,46 +96,19 @@ def seeks(path: Path) -> float | None:
 
 def compare(path: Path, name: str) -> None:
     print(f"{name}, {path.stat().st_size / 2**20:.1f} MB")
-    results: dict[str, dict[str, float]] = {}
-    for reader in READERS:
-        process = subprocess.run(
-            [sys.executable, __file__, "--reader", reader, str(path)], capture_output=True, text=True, check=False
-        )
-        if process.returncode:
-            print(f"  {reader:10} failed: {process.stderr.strip().splitlines()[-1] if process.stderr else ''}")
-            continue
-        results[reader] = json.loads(process.stdout)
+    results = measure_all(__file__, READERS, path)
     ours = results.get("esent")
     for reader, result in results.items():
         parts = []
         for what in ("scan", "open"):
-            ratio = f" {result[what] / ours[what]:6.1f} x" if ours else ""
-            parts.append(f"{what} {result[what] * 1000:10.1f} ms{ratio}")
-        print(f"  {reader:10} {'   '.join(parts)}   {result['scan rows']:>7} rows")
+            seconds = result[what]["seconds"]
+            ratio = f" {seconds / ours[what]['seconds']:6.1f} x" if ours else ""
+            parts.append(f"{what} {seconds * 1000:10.1f} ms{ratio}")
+        print(f"  {reader:10} {'   '.join(parts)}   {result['scan']['rows']:>7} rows")
     single = seeks(path)
     if single is not None:
         print(f"  esent      {single:.1f} microseconds a row by primary key")
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("files", nargs="*", type=Path)
-    arguments.add_argument("--reader", choices=READERS, help=argparse.SUPPRESS)
-    options = arguments.parse_args()
-    if options.reader:
-        run_here(options.reader, str(options.files[0]))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        for path in options.files:
-            compare(path, path.name)
-        for name in DEFAULT_FILES if not options.files else ():
-            try:
-                path = expanded(name, Path(folder))
-            except OSError:
-                print(f"{name}: not there")
-                continue
-            compare(path, name)
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, READERS, run_here, compare, COMPILED)

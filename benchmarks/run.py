@@ -1,6 +1,6 @@
 """Runs every benchmark of this folder, one after another, with what each says.
 
-    python benchmarks/run.py [NAME...]       all, or those named (`verify`, `backup`, `dump`, `export`, `redo`)
+    python benchmarks/run.py [NAME...]       all, or those named (by what comes after `bench_`)
 
 Each measures this package beside a peer in the same run and prints ratios. Genuine files come from ESENT_FIXTURES or
 ../shared/fixtures; a benchmark that needs them and has none says so. Nothing here passes or fails.
