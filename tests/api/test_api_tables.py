@@ -150,6 +150,9 @@ def test_what_is_wrong_changes_nothing(people):
         people.insert(nothing=5)
     with pytest.raises(esent.InvalidColumnTypeError):
         people.update(7, born=2**15)
+    for row in (("name", "eight"), None, [("name", "eight")], {1: "eight"}):
+        with pytest.raises(TypeError, match="column"):
+            people.insert_many([{"name": "before"}, row])
     assert [(row.id, row.name) for row in people] == [(7, "seven")]
     assert people.insert(name="next") > 7
 

@@ -133,7 +133,9 @@ class Layout:
         return bool(self._long)
 
     def column(self, name: str) -> Column:
-        """A column by its name, whatever its case. JET_errColumnNotFound."""
+        """A column by its name, whatever its case. JET_errColumnNotFound; TypeError for what cannot be a name."""
+        if not isinstance(name, str):
+            raise TypeError(f"{name!r:.100} is not the name of a column")
         if self._folded is None:
             self._folded = {column.name.upper(): column for column in self.columns}
         found = self._folded.get(name.upper())

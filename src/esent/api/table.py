@@ -465,7 +465,7 @@ class Table:
         """Insert rows; their number. All or none, in one transaction; or so many a transaction, which a large load wants.
 
         A list or tuple is quickest. Of anything else rows are taken one by one, and each is in the table before the next is
-        asked for.
+        asked for. Raises as `insert`, TypeError for what is not a row.
         """
         if commit_every is not None and commit_every < 1:
             raise jet_error(codes.JET_errInvalidParameter, f"a commit every {commit_every} rows")
@@ -495,6 +495,8 @@ class Table:
                 with cursor.lock:
                     place = plan.insert_run(cursor, rows, place, len(rows))
             if place < len(rows):
+                if not isinstance(rows[place], Mapping):
+                    raise TypeError(f"a row is a mapping of the names of columns to values, not {rows[place]!r:.100}")
                 row = dict(rows[place].items())
                 with cursor.lock:
                     self._insert(cursor, layout, row, own=True)
