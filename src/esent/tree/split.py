@@ -115,7 +115,7 @@ def plan_append(page: CachedPage, operation: Operation) -> SplitLevel:
     count = page.line_count + 1
     space = bool(page.flags & PAGE_SPACE_TREE)
     node = (0, operation.key, operation.data)
-    with_prefix = not space and _size([node], 0) <= capacity(page)
+    with_prefix = not space and len(operation.key) >= MIN_PREFIX and _size([node], 0) <= capacity(page)
     last = page.line_count - 1
     return SplitLevel(
         page,
