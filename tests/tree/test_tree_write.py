@@ -199,6 +199,25 @@ def test_a_leaf_at_the_end_of_its_parent_is_merged_to_the_left(tmp_path: Path) -
     prove(bench, tmp_path)
 
 
+def test_the_end_of_a_high_tree_goes(tmp_path: Path) -> None:
+    """The last pointer of all has no key, whichever pages at the end of the tree have been emptied."""
+    bench = fresh(tmp_path)
+    tree, writer = bench.tree, bench.writer
+    model = {long_keys(number): bytes(900) for number in range(600)}
+    for key, data in model.items():
+        tree.insert(writer, key, data)
+    assert len(tree._path(max(model))) > 2
+    for key in sorted(model, reverse=True)[:400]:
+        tree.delete(writer, key)
+        del model[key]
+    for number in range(1000, 1040):
+        model[long_keys(number)] = bytes(900)
+        tree.insert(writer, long_keys(number), bytes(900))
+    writer.commit()
+    same(bench, model)
+    prove(bench, tmp_path)
+
+
 def test_a_tree_that_is_not_unique(tmp_path: Path) -> None:
     bench = fresh(tmp_path)
     chosen = random.Random(4)

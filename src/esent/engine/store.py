@@ -350,10 +350,13 @@ class DatabaseStore:
         if last > PGNO_MAX or (self.size_limit and last > self.size_limit):
             what = f"making the file {last} pages long, where {self.size_limit or PGNO_MAX} are allowed"
             raise jet_error(codes.JET_errOutOfDatabaseSpace, what, file=self.file.path)
+        grows = last > self.file.page_count
+        if grows:
+            with self.writing():
+                self.file.resize(last)  # before the record: a disk that is full leaves none; recovery cuts off what has none
         position = LGPOS_MIN if self.log is None else self.log.append(ExtendDB(self.dbid, last))
-        with self.writing():
-            if last > self.file.page_count:
-                self.file.resize(last)
+        if grows:
+            with self.writing():
                 self.file.sync()
         if self.extended is not None:
             self.extended(position)

@@ -218,11 +218,18 @@ class DatabaseFile:
         self.file.sync()
 
     def resize(self, page_count: int) -> None:
-        """Make the file hold exactly `page_count` pages behind the headers; new ones are zero."""
+        """Make the file hold exactly `page_count` pages behind the headers; new ones are zero, with room for them on the disk.
+
+        JET_errDiskFull, and the file is as it was.
+        """
         self._must_be_writable()
         if not 0 <= page_count <= PGNO_MAX:
             raise jet_error(codes.JET_errInvalidParameter, f"resizing a database to {page_count} pages", file=self.path)
-        self.file.truncate((page_count + HEADER_PAGES) * self.page_size)
+        size = (page_count + HEADER_PAGES) * self.page_size
+        if size > self.file.size():
+            self.file.grow(size)
+        else:
+            self.file.truncate(size)
 
     def close(self) -> None:
         """Release the lock and close the file; a second call does nothing."""

@@ -18,6 +18,8 @@ from types import TracebackType
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 
+_ZEROS_AT_ONCE = 1 << 20
+
 _BY_ERRNO = {
     errno.ENOENT: codes.JET_errFileNotFound,
     errno.ENOTDIR: codes.JET_errInvalidPath,
@@ -115,6 +117,33 @@ class File:
         """Make the file exactly `size` bytes long; new bytes are zero."""
         with _translated("resizing", self.path):
             os.ftruncate(self._descriptor, size)
+
+    def grow(self, size: int) -> None:
+        """Make the file `size` bytes long, the new ones zero and with a place on the disk, so that writing them later succeeds.
+
+        JET_errDiskFull where there is no room; the file is then as long as it was.
+        """
+        before = self.size()
+        self.truncate(size)
+        try:
+            with _translated("growing", self.path):
+                self._reserve(before, size)
+        except JetError:
+            self.truncate(before)
+            raise
+
+    def _reserve(self, start: int, end: int) -> None:
+        reserve = getattr(os, "posix_fallocate", None)
+        if reserve is not None:
+            try:
+                reserve(self._descriptor, start, end - start)
+            except OSError as problem:
+                if problem.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # the file system cannot
+                    raise
+            else:
+                return
+        while start < end:
+            start += os.pwrite(self._descriptor, bytes(min(_ZEROS_AT_ONCE, end - start)), start)
 
     def sync(self) -> None:
         """Return when what was written is on stable storage."""

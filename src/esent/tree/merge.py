@@ -32,7 +32,8 @@ def plan_removal(
     are its siblings.
 
     None where the ranges of keys of two internal pages would have to change, because a pointer that goes is the last one of a
-    page that is not the rightmost. The leaf then stays, with its deleted node.
+    page that is not the rightmost, or leads to the rightmost internal page, whose neighbour would be that then. The leaf stays,
+    with its deleted node.
     """
     leaf = path[-1][0]
     levels = [MergeLevel(leaf, 0, MERGE_EMPTY_PAGE, MERGE_PAGE_BECOMES_EMPTY, left, right)]
@@ -43,8 +44,10 @@ def plan_removal(
             levels.insert(0, MergeLevel(page, line, 0, MERGE_PAGE_BECOMES_EMPTY))
             continue
         level = MergeLevel(page, line, 0, MERGE_DELETE_NODE)
+        if line == count - 1 and len(levels) > 1:
+            return None
         if line == count - 1 and page.key(line):
-            if len(levels) > 1 or left is None:
+            if left is None:
                 return None
             levels[0].kind = MERGE_FULL_LEFT
             level.flags |= MERGE_KEY_CHANGE
