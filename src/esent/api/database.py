@@ -32,6 +32,7 @@ from esent.tools.known import Application, KnownNames
 PathLike = str | os.PathLike[str]
 PAGE_SIZE = 4096
 LOG_FILE_SIZE = 1024 * 1024
+VERSION_PAGES = 2048  # of 32 KB: a transaction is whole or none, and people do not count its rows
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class Database:
             page_size=self.page_size,
             log_file_size=log_file_size,
             circular_logging=circular_logging,
-            parameters=parameters,
+            parameters={"MaxVerPages": VERSION_PAGES, **(parameters or {})},
         )
         self.instance.start()
         try:

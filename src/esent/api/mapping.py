@@ -18,18 +18,20 @@ import pickle
 import struct
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from esent.api.columns import LongBinary
 from esent.api.database import Database, Key, Transaction
 from esent.api.opening import open as open_database
-from esent.api.table import Rows
+from esent.api.rows import Row
 from esent.constants import codes
-from esent.errors import JetError
+from esent.errors import JetError, KeyTruncatedError, jet_error
 
 PathLike = str | os.PathLike[str]
+K = TypeVar("K")
+V = TypeVar("V")
 T = TypeVar("T")
 
 _KEY_INT, _KEY_BYTES, _KEY_TEXT, _KEY_UUID = b"\x01", b"\x02", b"\x03", b"\x04"
@@ -39,6 +41,7 @@ _TRY_FOR = 10.0  # seconds
 _PAUSE = 0.001
 _CONFLICTS = frozenset({codes.JET_errWriteConflict, codes.JET_errKeyDuplicate, codes.JET_errRecordNotFound})
 _MISSING = object()
+_COLUMNS = {"key", "value"}
 
 
 def encode_key(key: object) -> bytes:
@@ -144,20 +147,76 @@ _DECODERS: dict[bytes, Callable[[bytes], Any]] = {
 }
 
 
-class PersistentDict(MutableMapping[Any, Any]):
-    """A dict that stays. Iterates in the order of its keys: ints, then bytes, then text, then UUIDs.
+def sought_key(key: object) -> bytes | None:
+    """The bytes of a key to look for; None for one that no mapping has. TypeError, as of a dict, for what has no hash."""
+    if isinstance(key, float) and key.is_integer():
+        key = int(key)  # they are equal
+    try:
+        return encode_key(key)
+    except (TypeError, OverflowError):
+        hash(key)
+        return None
+
+
+class _Keys(KeysView[K]):
+    def __init__(self, mapping: PersistentDict[K, Any]) -> None:
+        super().__init__(mapping)
+        self._shown = mapping
+
+    def __reversed__(self) -> Iterator[K]:
+        return reversed(self._shown)
+
+
+class _Items(ItemsView[K, V]):
+    """Reads keys and values together, so that an item is there whatever other threads do meanwhile."""
+
+    def __init__(self, mapping: PersistentDict[K, V]) -> None:
+        super().__init__(mapping)
+        self._shown = mapping
+
+    def __iter__(self) -> Iterator[tuple[K, V]]:
+        return self._shown.range()
+
+    def __reversed__(self) -> Iterator[tuple[K, V]]:
+        return self._shown.items_backward()
+
+
+class _Values(ValuesView[V]):
+    def __init__(self, mapping: PersistentDict[Any, V]) -> None:
+        super().__init__(mapping)
+        self._shown = mapping
+
+    def __contains__(self, value: object) -> bool:
+        return any(each is value or each == value for each in self)
+
+    def __iter__(self) -> Iterator[V]:
+        return (value for _, value in self._shown.range())
+
+    def __reversed__(self) -> Iterator[V]:
+        return (value for _, value in self._shown.items_backward())
+
+
+class PersistentDict(MutableMapping[K, V]):
+    """A dict that stays. Iterates in the order of its keys: ints, then bytes, then text by code points, then UUIDs.
 
     Keys are int, bytes, str and UUID (the last three up to about 850 bytes on pages of 4 KB); values None, bool, int, float,
     str, bytes, datetime, date, UUID, and lists and dicts that JSON gives back the same. `pickle=True` stores any other object
-    pickled, and allows reading it, which can run code: only for files you trust.
+    pickled, and allows reading it, which can run code: only for files you trust. A key or value of another kind is a TypeError
+    where it would be stored, and not there where it is looked for.
 
-    Each call is atomic and durable; `with mapping.transaction():` makes several of them one. `len` counts. Any thread may use
-    it. `source` is a path, or a `Database` to share, which then stays open.
+    Each call is atomic and durable; `with mapping.transaction():` makes several of them one. It may be changed while it is
+    iterated over, by this thread or another: what appears or goes is met or missed by where it is. A value that was read is a
+    copy: store it again to change it. `len` counts. Any thread may use it. `source` is a path, or a `Database` to share, which
+    then stays open.
     """
 
     def __init__(self, source: PathLike | Database, name: str = "mapping", *, pickle: bool = False, **options: Any) -> None:
-        """`options` are those of `esent.open`."""
+        """`options` are those of `esent.open`. JET_errTableDuplicate where the table `name` is not that of a mapping."""
         self._owned = not isinstance(source, Database)
+        if options and not self._owned:
+            raise TypeError(f"a database that is open takes no options: {', '.join(options)}")
+        if options.get("read_only") or options.get("salvage"):
+            raise TypeError("a mapping is opened for writing; esent.open(path, read_only=True) reads the table of one")
         self.database = source if isinstance(source, Database) else open_database(source, **options)
         self.name = name
         self._pickle = pickle
@@ -169,12 +228,14 @@ class PersistentDict(MutableMapping[Any, Any]):
                     primary_key=Key("key", long=True, no_truncation=True, not_null=True),
                 )
             self._table = self.database[name]
+            if self._table.primary_key != ["key"] or set(self._table.columns) != _COLUMNS:
+                raise jet_error(codes.JET_errTableDuplicate, f"table {name} is there and is not that of a mapping")
         except BaseException:
             if self._owned:
                 self.database.close()
             raise
 
-    def __enter__(self) -> PersistentDict:
+    def __enter__(self) -> PersistentDict[K, V]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -192,27 +253,49 @@ class PersistentDict(MutableMapping[Any, Any]):
     def __repr__(self) -> str:
         return f"<PersistentDict {self.name} of {self.database.path.name}>"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a PersistentDict cannot be pickled or copied, as it is a file; its copy() can, which is a dict")
+
     # ---- reading ---------------------------------------------------------------------------------------------------------
 
-    def __getitem__(self, key: Any) -> Any:
-        row = self._table.get(encode_key(key))
-        if row is None:
+    def __getitem__(self, key: K) -> V:
+        value: V = self.get(key, _MISSING)
+        if value is _MISSING:
             raise KeyError(key)
-        return self._value(row["value"])
+        return value
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        name = sought_key(key)
+        row = None if name is None else self._table.get(name)
+        return default if row is None else self._value(row["value"])
 
     def _value(self, data: bytes) -> Any:
         return decode_value(data, with_pickle=self._pickle)
 
     def __contains__(self, key: object) -> bool:
-        return encode_key(key) in self._table
+        name = sought_key(key)
+        return name is not None and name in self._table
 
-    def __iter__(self) -> Iterator[Any]:
-        for row in self._table:
-            yield decode_key(row["key"])
+    def __iter__(self) -> Iterator[K]:
+        for (key,) in self._table.rows(["key"]):
+            yield decode_key(key)
 
-    def __reversed__(self) -> Iterator[Any]:
+    def __reversed__(self) -> Iterator[K]:
         for row in reversed(self._table):
             yield decode_key(row["key"])
+
+    def keys(self) -> KeysView[K]:
+        return _Keys(self)
+
+    def items(self) -> ItemsView[K, V]:
+        return _Items(self)
+
+    def values(self) -> ValuesView[V]:
+        return _Values(self)
+
+    def items_backward(self) -> Iterator[tuple[K, V]]:
+        """Items from the highest key down; `reversed(mapping.items())`."""
+        return self._items(reversed(self._table))
 
     def __len__(self) -> int:
         return len(self._table)
@@ -220,44 +303,72 @@ class PersistentDict(MutableMapping[Any, Any]):
     def __bool__(self) -> bool:
         return next(iter(self._table), None) is not None
 
-    def range(self, low: Any = None, high: Any = None) -> Iterator[tuple[Any, Any]]:
+    def range(self, low: Any = None, high: Any = None) -> Iterator[tuple[K, V]]:
         """Items with keys from `low` to `high`, both included; None leaves that end open."""
         start = None if low is None else encode_key(low)
         end = None if high is None else encode_key(high)
         return self._items(self._table.between(start, end))
 
-    def prefix(self, start: str | bytes) -> Iterator[tuple[Any, Any]]:
+    def prefix(self, start: str | bytes) -> Iterator[tuple[K, V]]:
         """Items whose keys, text or bytes, begin with `start`."""
         return self._items(self._table.prefix(encode_key(start)))
 
-    def _items(self, rows: Rows) -> Iterator[tuple[Any, Any]]:
+    def _items(self, rows: Iterable[Row]) -> Iterator[tuple[Any, Any]]:
         for row in rows:
             yield decode_key(row["key"]), self._value(row["value"])
 
+    def copy(self) -> dict[K, V]:
+        """A dict of what is in it, as of one moment."""
+        with self.database.transaction():
+            return dict(self.range())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.copy() == (other.copy() if isinstance(other, PersistentDict) else dict(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
+        """A dict, as everything that is made of a mapping and not put into it."""
+        return {**self.copy(), **other} if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
+        return {**other, **self.copy()} if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other: Any) -> PersistentDict[K, V]:  # type: ignore[misc]
+        self.update(other)
+        return self
+
     # ---- changing --------------------------------------------------------------------------------------------------------
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: K, value: V) -> None:
         name, data = encode_key(key), encode_value(value, with_pickle=self._pickle)
         self._atomically(lambda: self._store(name, data))
 
     def _store(self, key: bytes, data: bytes) -> None:
         if key in self._table:
             self._table.update(key, value=data)
-        else:
+            return
+        try:
             self._table.insert(key=key, value=data)
+        except KeyTruncatedError as problem:
+            what = f"a key of {len(key) - 1} bytes, more than pages of {self.database.page_size} bytes take"
+            raise jet_error(codes.JET_errKeyTruncated, what) from problem
 
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: K) -> None:
         self.pop(key)
 
     def pop(self, key: Any, default: Any = _MISSING) -> Any:
-        name = encode_key(key)
+        name = sought_key(key)
 
         def take() -> Any:
-            row = self._table.get(name)
+            row = None if name is None else self._table.get(name)
             if row is None:
                 return _MISSING
-            self._table.delete(name)
-            return self._value(row["value"])
+            value = self._value(row["value"])
+            self._table.delete(row)
+            return value
 
         found = self._atomically(take)
         if found is not _MISSING:
@@ -266,7 +377,7 @@ class PersistentDict(MutableMapping[Any, Any]):
             raise KeyError(key)
         return default
 
-    def popitem(self) -> tuple[Any, Any]:
+    def popitem(self) -> tuple[K, V]:
         """Remove and return the item with the highest key."""
 
         def take() -> Any:
@@ -276,18 +387,16 @@ class PersistentDict(MutableMapping[Any, Any]):
         found = self._atomically(take)
         if found is _MISSING:
             raise KeyError("popitem(): the mapping is empty")
-        item: tuple[Any, Any] = found
+        item: tuple[K, V] = found
         return item
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        name, data = encode_key(key), encode_value(default, with_pickle=self._pickle)
-
         def settle() -> Any:
-            row = self._table.get(name)
-            if row is not None:
-                return self._value(row["value"])
-            self._table.insert(key=name, value=data)
-            return default
+            value = self.get(key, _MISSING)
+            if value is _MISSING:
+                value = default
+                self._store(encode_key(key), encode_value(default, with_pickle=self._pickle))
+            return value
 
         return self._atomically(settle)
 
@@ -305,7 +414,12 @@ class PersistentDict(MutableMapping[Any, Any]):
 
     def update(self, other: Any = (), /, **more: Any) -> None:
         """All or none."""
-        pairs = [*(other.items() if isinstance(other, Mapping) else other), *more.items()]
+        if isinstance(other, Mapping):
+            other = other.items()
+        elif hasattr(other, "keys"):
+            other = [(key, other[key]) for key in other.keys()]  # noqa: SIM118 - no iterator is asked for
+        pairs = list(other)
+        pairs += more.items()
         stored = [(encode_key(key), encode_value(value, with_pickle=self._pickle)) for key, value in pairs]
 
         def store() -> None:
@@ -337,4 +451,4 @@ class PersistentDict(MutableMapping[Any, Any]):
             time.sleep(_PAUSE)
 
 
-__all__ = ["PersistentDict", "decode_key", "decode_value", "encode_key", "encode_value"]
+__all__ = ["PersistentDict", "decode_key", "decode_value", "encode_key", "encode_value", "sought_key"]

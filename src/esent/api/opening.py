@@ -63,7 +63,8 @@ def open(
     `circular_logging` logs that are no longer needed are used again; without it they are kept until a backup, for incremental
     backups and for recovery of a restored backup up to now. `page_size` counts for new files; all databases that a process has
     open share one. `log_file_size` is in bytes (default: that of the logs that are there, else 1 MiB). `parameters` are system
-    parameters by name ("CacheSizeMax").
+    parameters by name ("CacheSizeMax"). A transaction holds some 300,000 changes; larger ones, or many changes while one is
+    open, are JET_errVersionStoreOutOfMemory ("MaxVerPages" sets the bound, in pages of 32 KB).
 
     `read_only` never touches the file: a dirty one is read as of its last commit if its logs are there. `salvage` is read-only,
     too, and gives whatever damage has left, of a dirty file without its logs as well; `losses` tells what is missing.

@@ -243,6 +243,8 @@ class ThreadSessions:
     def current(self) -> ThreadSession:
         found: ThreadSession | None = getattr(self._local, "session", None)
         if found is None:
+            if getattr(self._instance, "target", None) is None:
+                raise jet_error(codes.JET_errNotInitialized, "the database is closed", file=self._path)
             self._end([each for each in self.all() if not each.thread.is_alive()])
             found = self._local.session = ThreadSession(self._instance, self._path)
             with self._lock:
@@ -262,6 +264,7 @@ class ThreadSessions:
             each.end()
 
     def end_all(self) -> None:
+        self._local = threading.local()  # of those that have ended no thread has one any more
         self._end(self.all())
 
 

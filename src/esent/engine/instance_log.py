@@ -192,7 +192,9 @@ class InstanceLog:
     def _refuse_new(self, images: list[bytes]) -> None:
         """JET_errCheckpointDepthTooDeep for what is not the end of something."""
         if any(image[0] not in _ENDS for image in images):
-            what = f"an open transaction keeps the checkpoint in generation {self._live.position.generation}"
+            oldest = self.instance.transactions.oldest_logged()
+            holder = "what is not written yet" if oldest is None else f"the open transaction {oldest.trx_begin0} of {oldest}"
+            what = f"{holder} keeps the checkpoint in generation {self._live.position.generation}"
             raise jet_error(codes.JET_errCheckpointDepthTooDeep, what, file=self.stream.directory)
 
     def _reachable(self, tip: Lgpos) -> tuple[Lgpos, Lgpos]:

@@ -98,6 +98,11 @@ class Session(Writer):
         self._guard = threading.Lock()
         self._stored = {number: first for number, (_, first) in _STORED_PARAMETERS.items()}
 
+    def __str__(self) -> str:
+        """With the thread of its transaction: that is how people know it."""
+        names = [thread.name for thread in threading.enumerate() if thread.ident == self._owner_thread]
+        return super().__str__() + "".join(f" (thread {name})" for name in names)
+
     @property
     def alive(self) -> bool:
         return self.handle.target is not None

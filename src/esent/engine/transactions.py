@@ -250,12 +250,15 @@ class Transactions:
             self._log_image(version)
         owner.undo(session, version)
 
+    def oldest_logged(self) -> Writer | None:
+        """Whose open transaction has the oldest Begin0 in the log."""
+        logged = [writer for writer in (*self.instance.all_sessions(), self.cleaner) if writer.logged_level]
+        return min(logged, key=lambda writer: writer.begin_position, default=None)
+
     def oldest_begin(self) -> Lgpos | None:
         """The position of the oldest Begin0 whose transaction is open: the checkpoint may not pass it."""
-        logged = [session.begin_position for session in self.instance.all_sessions() if session.logged_level]
-        if self.cleaner.logged_level:
-            logged.append(self.cleaner.begin_position)
-        return min(logged, default=None)
+        oldest = self.oldest_logged()
+        return None if oldest is None else oldest.begin_position
 
     # -- what goes into the log before a page goes to disk -------------------------------------------------------------
 

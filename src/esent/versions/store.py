@@ -336,10 +336,12 @@ class VersionStore:
         self.collect()
         if self.size + count > self.limit:
             oldest = self.oldest
-            holder = f"{oldest.owner} holds it with transaction {oldest.begin0}" if oldest is not None else "nobody holds it"
+            holder = "nobody has one"
+            if oldest is not None:
+                holder = f"{oldest.owner} holds it with transaction {oldest.begin0}, the oldest"
             raise jet_error(
                 codes.JET_errVersionStoreOutOfMemory,
-                f"the versions of open transactions need more than {self.limit} bytes; {holder}, the oldest",
+                f"the versions of open transactions need more than the {self.limit} bytes of JET_paramMaxVerPages; {holder}",
             )
 
     @cython.ccall
