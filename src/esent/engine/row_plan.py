@@ -137,9 +137,7 @@ class RowPlan:
 
     def insert_alone(self, cursor: Cursor, row: dict[str, Any]) -> bytes | None:
         """`insert` that an error undoes, in a transaction that goes on then."""
-        if not self._indexes:
-            return self.insert(cursor, row)  # one change, which is made or not
-        with cursor.session.implicit_transaction():
+        with cursor.session.change():
             return self.insert(cursor, row)
 
     def insert_run(self, cursor: Cursor, rows: Sequence[Any], start: int, end: int) -> int:

@@ -290,6 +290,13 @@ class Session(Writer):
         """
         return ImplicitTransaction(self)
 
+    def change(self) -> Change | ImplicitTransaction:
+        """Around changes that are made all or not at all, in the open transaction or, where none is, an implicit one.
+
+        In an open transaction they are no level of their own: an exception undoes just them. It holds the lock of the instance.
+        """
+        return Change(self) if self.level else ImplicitTransaction(self)
+
     def begin_implicit(self) -> None:
         """Begin an `implicit_transaction`, with the lock of the instance held."""
         self._begin(read_only=False)
@@ -430,6 +437,32 @@ class ImplicitTransaction:
         finally:
             session.instance.lock.release()
         session.settle_implicit(position)
+
+
+class Change:
+    """As of `Session.change` in an open transaction."""
+
+    __slots__ = ("_kept", "_session")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        session = self._session
+        session.instance.lock.acquire()
+        try:
+            self._kept = len(session.open_transaction().versions)
+        except BaseException:
+            session.instance.lock.release()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        session = self._session
+        try:
+            if kind is not None:
+                session.instance.transactions.undo_back_to(session, self._kept)
+        finally:
+            session.instance.lock.release()
 
 
 def resolve_session(sesid: object) -> Session:

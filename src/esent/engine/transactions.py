@@ -205,14 +205,40 @@ class Transactions:
                 self.instance.append(Rollback(session.procid, 1))
                 session.logged_level -= 1
         except JetError as problem:
-            if self.instance.unavailable is None:
-                self.instance.unavailable = problem
+            self._cannot_go_on(problem)
             raise
         store.pop(transaction)
         session.level -= 1
         if not session.level:
             self._finish(session)
             session.lingering = transaction if transaction.versions else None
+        self._after_undo()
+
+    def undo_back_to(self, session: Writer, kept: int) -> None:
+        """Undo what the innermost level has changed since its transaction had so many versions; the level stays open.
+
+        Each step has its Undo record, which is all that redo goes by. Fails as `roll_back_level`.
+        """
+        transaction = session.open_transaction()
+        store = self.store
+        if len(transaction.versions) <= kept:
+            return
+        try:
+            while len(transaction.versions) > kept:
+                version = transaction.versions[-1]
+                self._undo(session, version)
+                store.undone(version)
+        except JetError as problem:
+            self._cannot_go_on(problem)
+            raise
+        self._after_undo()
+
+    def _cannot_go_on(self, problem: JetError) -> None:
+        if self.instance.unavailable is None:
+            self.instance.unavailable = problem
+
+    def _after_undo(self) -> None:
+        store = self.store
         if store.undone_nodes:
             self.clean_quietly(undone_only=True)
         if store.removable:

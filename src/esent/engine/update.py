@@ -1,7 +1,7 @@
 """Updates: JetPrepareUpdate, JetUpdate, JetDelete, JetEscrowUpdate, JetGetLock.
 
-Rules: `reference/records-and-indexes.md` 1.10, 3.5, 7.1-7.6. An update works in a copy buffer; making it is one transaction
-level of its own: where anything fails all is as before and the update stays prepared. Setting columns is in `set_column`.
+Rules: `reference/records-and-indexes.md` 1.10, 3.5, 7.1-7.6. An update works in a copy buffer; it is made as a whole: where
+anything fails all is as before and the update stays prepared. Setting columns is in `set_column`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from esent.records.keys import build_key
 
 if TYPE_CHECKING:
     from esent.engine.cursor import Cursor
+    from esent.engine.session import Change, ImplicitTransaction
 
 NO_VERSION = grbits.JET_bitUpdateNoVersion
 _LAST_NUMBER = {4: 0x7FFFFEFF, 8: 0x7FFFFFFFFFFFFEFF}
@@ -343,27 +344,16 @@ def make(cursor: Cursor, grbit: object = 0) -> bytes:
     update = cursor.update
     if update is None or update.read_only:
         raise jet_error(codes.JET_errUpdateNotPrepared, f"no update of table {cursor.table.name} is prepared")
-    session = cursor.session
-    if session.level and _is_one_change(cursor, update):
-        with session.instance.lock:
-            bookmark = _make(cursor, update, options)
-    else:
-        with session.implicit_transaction():
-            bookmark = _make(cursor, update, options)
+    with _all_or_nothing(cursor):
+        bookmark = _make(cursor, update, options)
     cursor.update = None
     return cursor.shown_bookmark(bookmark)
 
 
-def _is_one_change(cursor: Cursor, update: Update) -> bool:
-    """Whether all of it is one change of one node, which is made or not: then it needs no transaction level of its own."""
-    if update.pending or update.references or watched(cursor):
-        return False
-    view = cursor.view
-    if update.mode is _INSERT:
-        return not view.maintained
-    if update.mode is not _REPLACE or view.version is not None:
-        return False
-    return all(update.touched.isdisjoint(view.index_columns(index)) for index in view.maintained)
+def _all_or_nothing(cursor: Cursor) -> Change | ImplicitTransaction:
+    """Around one update. Callbacks may begin and end transaction levels, so that it has to be one itself for them."""
+    session = cursor.session
+    return session.implicit_transaction() if watched(cursor) else session.change()
 
 
 def make_at_once(cursor: Cursor) -> None:
@@ -521,7 +511,7 @@ def delete(cursor: Cursor) -> None:
             cursor.cancel_update()
         elif not cursor.update.failed:
             raise jet_error(codes.JET_errAlreadyPrepared, "deleting a record while it is being moved")
-    with cursor.session.implicit_transaction():
+    with _all_or_nothing(cursor):
         delete_at_once(cursor)
 
 
@@ -579,7 +569,7 @@ def escrow_update(cursor: Cursor, columnid: object, delta: bytes, grbit: object 
             codes.JET_errEngineFormatVersionParamTooLowForRequestedFeature,
             f"adding to column {column.name} of 64 bits, which logs of this format cannot say",
         )
-    with session.implicit_transaction():
+    with session.change():
         bookmark = _last_bookmark(cursor)
         tree = cursor.primary.tree
         amount = int.from_bytes(delta, "little", signed=True)
