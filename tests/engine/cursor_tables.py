@@ -9,6 +9,7 @@ from typing import Any
 from memory_trees import MemoryDatabase
 
 from esent.catalog.objects import Index, Segment, Table
+from esent.constants.formats import Feature
 from esent.engine.cursor import Cursor
 from esent.engine.session import Session
 from esent.pages.header import DatabaseHeader
@@ -29,6 +30,9 @@ class CursorDatabase(MemoryDatabase):
         self.read_only = False
         self.size_limit = 0
         self.table = sample_table()
+
+    def keeps(self, feature: Feature) -> bool:
+        return self.file.header.has(feature)
 
     def cursor(self, session: Session, grbit: int = 0) -> Cursor:
         database: Any = self

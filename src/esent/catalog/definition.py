@@ -135,7 +135,7 @@ def column_class(coltyp: int, grbit: int) -> int:
 
 
 def define_column(
-    name: str, coltyp: object, grbit: object, cp: object, cb_max: object, *, has_default: bool
+    name: str, coltyp: object, grbit: object, cp: object, cb_max: object, *, has_default: bool, wide_escrow: bool = False
 ) -> tuple[int, Column, bool]:
     """First id of the column's class, the column with that for an id, whether its size was cut to what is possible.
 
@@ -162,7 +162,7 @@ def define_column(
         raise _wrong(codes.JET_errFeatureNotAvailable, name, "encryption")
     if grbit & grbits.JET_bitColumnUserDefinedDefault and (grbit & _NOT_COMPUTED or kind != TAGGED_FIRST):
         raise _wrong(codes.JET_errInvalidGrbit, name, f"a default computed by a callback, grbit {grbit:#x}")
-    _check_special(name, coltyp, flags, tagged, has_default)
+    _check_special(name, coltyp, flags, tagged, has_default, wide_escrow)
     code_page = 0
     if coltyp in TEXT_TYPES:
         code_page = cp or CODE_PAGES[0]
@@ -173,7 +173,7 @@ def define_column(
     return kind, Column(name, kind, Coltyp(coltyp), size, flags, code_page), not inherent and cb_max & 0xFFFFFFFF > most
 
 
-def _check_special(name: str, coltyp: int, flags: int, tagged: bool, has_default: bool) -> None:
+def _check_special(name: str, coltyp: int, flags: int, tagged: bool, has_default: bool, wide_escrow: bool) -> None:
     """Columns the engine itself writes to."""
     if flags & FLAG_ESCROW and not has_default:
         raise _wrong(codes.JET_errInvalidGrbit, name, "escrow without a default")
@@ -186,7 +186,7 @@ def _check_special(name: str, coltyp: int, flags: int, tagged: bool, has_default
     if flags & FLAG_ESCROW:
         if flags & (FLAG_AUTOINCREMENT | FLAG_VERSION) or coltyp not in (Coltyp.LONG, Coltyp.LONG_LONG):
             raise _wrong(codes.JET_errInvalidGrbit, name, f"escrow of type {coltyp}")
-        if coltyp == Coltyp.LONG_LONG:
+        if coltyp == Coltyp.LONG_LONG and not wide_escrow:
             raise _wrong(codes.JET_errEngineFormatVersionParamTooLowForRequestedFeature, name, "escrow of 64 bits")
     elif flags & (FLAG_FINALIZE | FLAG_DELETE_ON_ZERO):
         raise _wrong(codes.JET_errInvalidGrbit, name, "acts on zero without escrow")

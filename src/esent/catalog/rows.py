@@ -22,6 +22,7 @@ Layout (`reference/database-format.md` 8.2-8.10): the columns are `catalog.syste
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -58,6 +59,7 @@ LOCALES, LOCALES_OBJID, LOCALES_ROOT = "MSysLocales", 7, 30
 OBJIDS_FLAGS = 0xC8000000
 LOCALES_FLAGS = 0x88000000
 LOCALES_DENSITY = 92
+_LOCALES_UPDATE = ".Schema\\Internal\\Update"
 SHADOW_PAGES = 5
 LONG_VALUE_NAME = "LV"
 LONG_VALUE_DENSITY = 100
@@ -71,6 +73,7 @@ _INDEX_ROOT_OBJECTS_FLAGS = 0x10009
 _PRIMARY_FLAGS = 0x1002F
 _LOCALES_PRIMARY_FLAGS = 0x1402F
 _ESCROW_DEFAULT = 0x30
+_FILETIME_OF_1970 = 116444736000000000  # in units of 100 nanoseconds since 1601
 
 _FIXED = [column for column in CATALOG_COLUMNS if column.is_fixed]
 _VARIABLE = [column for column in CATALOG_COLUMNS if column.is_variable]
@@ -143,6 +146,12 @@ def root_objects_key(row: Mapping[str, Any]) -> bytes:
 def _name(row: Mapping[str, Any]) -> bytes:
     name = row["Name"]
     return name.encode("cp1252") if isinstance(name, str) else bytes(name)
+
+
+def date_root(row: Row) -> None:
+    """Let the row of something that has a tree say that its root was made now."""
+    if row["Type"] in (ObjectType.TABLE, ObjectType.INDEX, ObjectType.LONG_VALUE):
+        row["PgnoFDPLastSetTime"] = time.time_ns() // 100 + _FILETIME_OF_1970
 
 
 def table_row(table: Table) -> Row:
@@ -267,8 +276,11 @@ def table_rows(table: Table) -> list[Row]:
     return rows
 
 
-def system_tables() -> list[Table]:
-    """MSysObjects, MSysObjectsShadow, MSysObjids and MSysLocales as the catalogue of a new database describes them."""
+def system_tables(*, locales_2: bool = False) -> list[Table]:
+    """MSysObjects, MSysObjectsShadow, MSysObjids and MSysLocales as the catalogue of a new database describes them.
+
+    `locales_2`: with the columns MSysLocales has in its second form (1.0.2).
+    """
     # The catalogue says of its own columns that all begin at 4 and have code page 1252.
     own = [Column(c.name, c.fid, c.coltyp, c.max_size, c.flags, 1252, 4 if c.is_fixed else 0) for c in CATALOG_COLUMNS]
     fids = {column.name: column.fid for column in CATALOG_COLUMNS}
@@ -298,6 +310,9 @@ def system_tables() -> list[Table]:
         Column("iValue", 2, Coltyp.LONG, 4, _ESCROW_DEFAULT, 0, 5, bytes(4)),
         Column("Key", 128, Coltyp.BINARY, 255),
     ]
+    if locales_2:
+        locales.columns.insert(2, Column("i64Value", 3, Coltyp.CURRENCY, 8, 0, 0, 9))
+        locales.columns.append(Column("rgbValue", 256, Coltyp.LONG_BINARY, 0))
     locales.indexes = [
         Index("KeyPrimary", LOCALES_OBJID, LOCALES_ROOT, _LOCALES_PRIMARY_FLAGS, [IndexSegment(128)], density=LOCALES_DENSITY)
     ]
@@ -316,13 +331,15 @@ def locale_key(locale: str, sort_id: str, version: int) -> str:
     return f"LocaleName={locale},SortID={sort_id},Ver={version:x}"
 
 
-def locales_nodes(locales: Mapping[str, int], *, small_page: bool) -> Iterator[tuple[bytes, bytes]]:
+def locales_nodes(locales: Mapping[str, int], *, small_page: bool, locales_2: bool = False) -> Iterator[tuple[bytes, bytes]]:
     """Keys and records of MSysLocales in key order; `locales` counts the indexes of each `locale_key`."""
     rows: list[tuple[str, int, int]] = [
         (f".Schema\\{side}\\{part}", 1, 1 if part == "Major" else 0)
         for side in ("Internal", "External")
         for part in ("Major", "Minor", "Update")
     ]
+    if locales_2:
+        rows = [(name, kind, 2 if name == _LOCALES_UPDATE else value) for name, kind, value in rows]
     rows.append(("MSysLocalesConsistent", 2, 1))
     rows += [(name, 2, count) for name, count in locales.items()]
     nodes = [_locales_node(name, kind, value, small_page=small_page) for name, kind, value in rows]

@@ -26,6 +26,7 @@ from esent.catalog.rows import (
     Row,
     catalog_key,
     catalog_record,
+    date_root,
     index_row,
     locale_key,
     locale_node,
@@ -77,10 +78,17 @@ class CatalogWriter:
     """Writes the catalogue of one database. `level`: a transaction level of its own, which every row is put into."""
 
     def __init__(
-        self, trees: CatalogTrees, page_size: int, level: Callable[[Any], AbstractContextManager[None]] = _no_level
+        self,
+        trees: CatalogTrees,
+        page_size: int,
+        level: Callable[[Any], AbstractContextManager[None]] = _no_level,
+        *,
+        dated: bool = False,
     ) -> None:
+        """`dated`: the format of the database has a place for when a root was made."""
         self._trees = trees
         self._level = level
+        self._dated = dated
         self._small_page = page_size <= SMALL_PAGE_MAX
         self._plan = RecordPlan(CATALOG_COLUMNS, large_pages=not self._small_page)
 
@@ -88,6 +96,9 @@ class CatalogWriter:
         """Insert a row. JET_errKeyDuplicate: there is an object of that kind with the name, or one is being made."""
         trees = self._trees
         key = row_key(row)
+        if self._dated:
+            row = dict(row)
+            date_root(row)
         record = catalog_record(row, small_page=self._small_page)
         with self._level(session):
             trees.objects.insert(session, key, record)

@@ -24,6 +24,7 @@ from esent.catalog.rows import (
     LOCALES_DENSITY,
     OBJIDS,
     catalog_record,
+    date_root,
     locales_nodes,
     name_index_key,
     objids_node,
@@ -34,6 +35,7 @@ from esent.catalog.rows import (
 )
 from esent.catalog.system import CATALOG, CATALOG_DENSITY, CATALOG_PAGES, SHADOW, ObjectType
 from esent.constants import codes, grbits, params
+from esent.constants.formats import FEATURE_OF_DATABASE, EngineFormat, Feature, database_version
 from esent.engine.database import AttachedDatabase, Databases, HeldFile, full_path
 from esent.engine.shrink import shrink_database
 from esent.errors import JetError, JetWarning, jet_error
@@ -94,9 +96,14 @@ def create_database(session: Session, name: object, grbit: object = 0, size_limi
     databases = instance.databases
     databases.require_one_database(session, 0, path)
     logged = instance.logging and not grbit & grbits.JET_bitDbRecoveryOff
+    engine_format = instance.parameters.format_choice.engine_format
+    if engine_format is None:
+        raise jet_error(codes.JET_errInvalidOperation, "creating a database in the format of one that is there", file=path)
+    if logged:
+        databases.raise_log(instance.parameters.format_choice)
     with databases.changing, instance.lock:
         _require_place(databases, session, path, overwrite=bool(grbit & grbits.JET_bitDbOverwriteExisting))
-        creation = _Creation(databases, session, path, logged=logged, size_limit=size_limit, grbit=grbit)
+        creation = _Creation(databases, session, path, engine_format, logged=logged, size_limit=size_limit, grbit=grbit)
         database = creation.run()
         if grbit & grbits.JET_bitDbExclusive:
             session.exclusive.add(database.number)
@@ -147,19 +154,29 @@ class _Creation:
     """One database on its way; the lock of the instance is held."""
 
     def __init__(
-        self, databases: Databases, session: Session, path: Path, *, logged: bool, size_limit: int, grbit: int
+        self,
+        databases: Databases,
+        session: Session,
+        path: Path,
+        engine_format: EngineFormat,
+        *,
+        logged: bool,
+        size_limit: int,
+        grbit: int,
     ) -> None:
         self.databases = databases
         self.session = session
         self.instance = session.instance
         self.path = path
+        self.version = database_version(engine_format)
         self.logged = logged
         self.size_limit = size_limit
         self.grbit = grbit
         self.shadowed = not grbit & grbits.JET_bitDbShadowingOff
         self.dbid = databases.free_dbid()
+        self.dated = False
         self.small_page = self.instance.page_size <= SMALL_PAGE_MAX
-        self.tables = system_tables()
+        self.tables = system_tables(locales_2=self.version >= FEATURE_OF_DATABASE[Feature.LOCALES_2])
 
     def run(self) -> AttachedDatabase:
         files = self.instance.files
@@ -268,6 +285,10 @@ class _Creation:
             position = transactions.commit_level(session)
             if self.logged:
                 self.instance.flush_log(position)
+            if step == self._catalog:
+                # the catalogue itself is as in any database; what follows may be of the format asked for
+                database.raise_version(self.version)
+                self.dated = database.keeps(Feature.ROOT_TIME)
 
     @contextlib.contextmanager
     def _row(self) -> Iterator[None]:
@@ -303,6 +324,8 @@ class _Creation:
         """The rows of a table in the catalogue."""
         trees = self.trees
         for row in sorted(table_rows(table), key=row_key):
+            if self.dated:
+                date_root(row)
             key, record = row_key(row), catalog_record(row, small_page=self.small_page)
             with self._row():
                 self._insert(store, trees.catalog, key, record, CATALOG_DENSITY)
@@ -340,7 +363,8 @@ class _Creation:
     def _locales(self, store: DatabaseStore) -> None:
         locales = self._own_table(store, LOCALES)
         self._list_object(store, next(table for table in self.tables if table.name == LOCALES))
-        for key, record in locales_nodes({}, small_page=self.small_page):
+        second = self.version >= FEATURE_OF_DATABASE[Feature.LOCALES_2]
+        for key, record in locales_nodes({}, small_page=self.small_page, locales_2=second):
             with self._row():
                 self._insert(store, locales, key, record, LOCALES_DENSITY)
 

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esent.constants import codes, grbits, params
+from esent.constants.formats import Feature
 from esent.engine.gates import RangeLock
 from esent.engine.process import same_file
 from esent.engine.scrubbed_pages import ScrubbedPages
 from esent.engine.store import DatabaseStore
 from esent.errors import JetError, jet_error
+from esent.log.format_choice import FormatChoice
 from esent.log.header import AttachInfo
-from esent.log.records import AttachDB, DetachDB
+from esent.log.records import AttachDB, DetachDB, SetDbVersion
 from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import File, FileSystem
 from esent.pages.header import FORMAT_MAJOR, DatabaseHeader, DatabaseState
@@ -53,7 +55,6 @@ _REFUSED_STATES = {
     DatabaseState.DIRTY_AND_PATCHED_SHUTDOWN: codes.JET_errDatabaseDirtyShutdown,
     DatabaseState.INCREMENTAL_RESEED_IN_PROGRESS: codes.JET_errDatabaseIncompleteIncrementalReseed,
 }
-_FIRST_FORMAT_WITH_REQUIRED_TIME = (150, 320)
 _numbers = itertools.count(1)
 OS_VERSION = (6, 2, 9200)  # what a process without a manifest sees on any Windows
 _NO_POSITION = Lgpos()
@@ -187,9 +188,18 @@ class AttachedDatabase:
         store.holding = self._ranges.hold
         store.writing = instance.gate.writing
         store.extended = self._extended
+        store.announces_pages = lambda: self.has(Feature.NEW_PAGE)
         if self.logged:
             store.tend = instance.instance_log.tend
         return store
+
+    def has(self, feature: Feature) -> bool:
+        """Whether the database, and the log it is written under, may have what came with a feature."""
+        return self._header.has(feature) and (not self.logged or self.instance.log.header.version.has(feature))
+
+    def keeps(self, feature: Feature) -> bool:
+        """Whether the database may have what came with a feature that the log knows nothing of."""
+        return self._header.has(feature)
 
     def _extended(self, position: Lgpos) -> None:
         """The file has become longer, logged at `position`; the header says so when it is written next."""
@@ -241,6 +251,17 @@ class AttachedDatabase:
             header.resized_at(header.lgpos_attach)
 
         self.update_header(change)
+
+    def raise_version(self, version: tuple[int, int, int]) -> None:
+        """Stamp a version on the header, at least its own; the log says so first, where its format has a record for that."""
+        if self.logged and self.instance.log.header.version.has(Feature.SET_DB_VERSION):
+            self.instance.flush_log(self.instance.append(SetDbVersion(self.dbid, *version)))
+
+        def change(header: DatabaseHeader) -> None:
+            header.raise_version(version)
+
+        if self.header_image().raise_version(version):
+            self.update_header(change)
 
     # -- the header's life ----------------------------------------------------------------------------------------
 
@@ -368,7 +389,7 @@ class AttachedDatabase:
 def stamp_created(header: DatabaseHeader, created: LogTime) -> None:
     """When the newest generation, which is both committed and required, was created."""
     header.logtime_gen_max_create = created
-    if header.format_version[1:] >= _FIRST_FORMAT_WITH_REQUIRED_TIME:
+    if header.has(Feature.REQUIRED_TIME):
         header.logtime_gen_max_required = created
 
 
@@ -445,12 +466,21 @@ class Databases:
         held = HeldFile(path, writable=not read_only, files=instance.files)
         try:
             require_attachable(held.file.header, instance.page_size, path)
+            choice = instance.parameters.format_choice
+            version = None
+            if not read_only:
+                choice.check_database(held.file.header.format_version, path)
+                version = choice.raised_database(held.file.header.format_version)
             database = AttachedDatabase(instance, dbid, held, logged=logged, size_limit=size_limit)
+            if version is not None and database.logged:
+                self.raise_log(choice)
             with instance.lock:  # nobody moves the checkpoint on between the record and the list
                 if database.logged:
                     self._log_attach(session, database)
                 elif not read_only:
                     database.stamp_attached_unlogged()
+                if version is not None:
+                    database.raise_version(version)
                 self._attached[database.number] = database
                 instance.cleanup.attached(database)
         except BaseException:
@@ -462,6 +492,12 @@ class Databases:
             instance.write_checkpoint()
             if instance.parameters.number(params.JET_paramAggressiveLogRollover):
                 instance.roll_log()
+
+    def raise_log(self, choice: FormatChoice) -> None:
+        """Begin a new generation where the current one has a lower format than is asked for, and databases will show it."""
+        log = choice.log
+        if log is not None and log.has(Feature.SET_DB_VERSION) and self._instance.log.raise_version(log):
+            self._instance.roll_log()
 
     def free_dbid(self) -> int:
         """A number in the log for one more. JET_errTooManyAttachedDatabases."""

@@ -27,6 +27,7 @@ from esent.catalog.objects import TABLE_DERIVED, TABLE_TEMPLATE, Index, Table, T
 from esent.catalog.rows import callback_row, column_row, long_value_row, table_row
 from esent.catalog.system import ObjectType
 from esent.constants import codes, grbits, params
+from esent.constants.formats import Feature
 from esent.engine.callbacks import require_named
 from esent.engine.cursor import Cursor
 from esent.engine.index_build import build_index, require_empty
@@ -49,16 +50,17 @@ from esent.records.columns import (
 from esent.records.encode import COLUMN_MOST
 from esent.records.keys import INDEX_DERIVED, INDEX_TEMPLATE
 from esent.tree.live import TreeName
+from esent.tree.space import with_autoincrement
 
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
-    from esent.engine.instance import Instance
     from esent.engine.session import Session
     from esent.engine.transactions import Writer
 
 ROOT = TreeName(1, 1, unique=True)
 TABLE_FIXED = 0x40000000
 TABLE_NO_FIXED_BELOW = 0x04000000
+LCMAP_UPPERCASE = 0x200
 EXCLUSIVELY_ADDED = FLAG_AUTOINCREMENT | FLAG_ESCROW
 PAGES_MOST = 0x7FFFFFFF
 _TABLE_FLAGS = (
@@ -292,7 +294,11 @@ def create_table(session: Session, database: AttachedDatabase, wish: TableWish) 
         for each in wish.indexes:
             _create_first_index(session, database, live, each)
             wish.created += 1
-        return _cursor(session, database, live, _CREATED)
+        cursor = _cursor(session, database, live, _CREATED)
+        if cursor.view.autoincrement is not None and database.keeps(Feature.ROOT_AUTOINCREMENT):
+            rows = cursor.primary.tree
+            rows.set_external_header(session, with_autoincrement(rows.nodes.external_header(), 0))
+        return cursor
 
 
 def _template(session: Session, schema: Schema, wish: TableWish) -> LiveTable | None:
@@ -310,7 +316,7 @@ def _create_columns(session: Session, schema: Schema, live: LiveTable, wish: Tab
     columns: list[Column] = []
     for each in wish.columns:
         try:
-            columns.append(_new_column(session.instance, live, each, [*live.inherited, *columns], require_unique=False))
+            columns.append(_new_column(schema.database, live, each, [*live.inherited, *columns], require_unique=False))
         except JetError as problem:
             each.error = problem.code
             raise
@@ -321,12 +327,20 @@ def _create_columns(session: Session, schema: Schema, live: LiveTable, wish: Tab
 
 
 def _new_column(
-    instance: Instance, live: LiveTable, wish: ColumnWish, known: Sequence[Column], *, require_unique: bool
+    database: AttachedDatabase, live: LiveTable, wish: ColumnWish, known: Sequence[Column], *, require_unique: bool
 ) -> Column:
     """The column, with an id that is used up from then on."""
     name = object_name(wish.name, "a column")
     has_default = bool(wish.default) or wish.computed is not None
-    first, column, wish.cut = define_column(name, wish.coltyp, wish.grbit, wish.cp, wish.cb_max, has_default=has_default)
+    first, column, wish.cut = define_column(
+        name,
+        wish.coltyp,
+        wish.grbit,
+        wish.cp,
+        wish.cb_max,
+        has_default=has_default,
+        wide_escrow=database.has(Feature.ESCROW_64),
+    )
     if bool(column.flags & FLAG_USER_DEFINED_DEFAULT) != (wish.computed is not None):
         raise jet_error(codes.JET_errInvalidParameter, f"column {name}: a computed default goes with its option")
     if require_unique and any(each.name.upper() == name.upper() for each in known):
@@ -341,7 +355,7 @@ def _new_column(
         cut = not require_unique and not column.max_size
         set_default(column, wish.default[:COLUMN_MOST] if cut else wish.default)
     if wish.computed is not None:
-        require_named(instance, wish.computed.callback)
+        require_named(database.instance, wish.computed.callback)
         column.callback, column.callback_data = wish.computed
         column.flags |= FLAG_DEFAULT
     if live.base.is_template:
@@ -448,7 +462,7 @@ def add_column(cursor: Cursor, wish: ColumnWish) -> None:
     with session.implicit_transaction():
         live = require_changeable(cursor)
         table = _table(cursor)
-        column = _new_column(session.instance, live, wish, table.columns, require_unique=True)
+        column = _new_column(database, live, wish, table.columns, require_unique=True)
         if column.flags & EXCLUSIVELY_ADDED:
             if not cursor.grbit & grbits.JET_bitTableDenyRead:
                 raise jet_error(
@@ -576,6 +590,10 @@ def _new_index(table: SessionTable, wish: IndexWish, database: AttachedDatabase)
     default = database.instance.parameters.unicode_default
     if default != UnicodeDefault() and wish.locale is None and wish.mapping is None:
         wish = replace(wish, locale=locale_name(default.lcid), mapping=default.map_flags)
+    if isinstance(wish.mapping, int) and wish.mapping & LCMAP_UPPERCASE and not database.keeps(Feature.UPPERCASE_KEYS):
+        raise jet_error(
+            codes.JET_errEngineFormatVersionParamTooLowForRequestedFeature, f"index {name} over text mapped to upper case"
+        )
     index = define_index(wish, name, table, database.file.page_size)
     used = {segment.columnid for segment in [*index.segments, *index.conditions]}
     if any(column.columnid in used and column.flags & FLAG_USER_DEFINED_DEFAULT for column in table.columns):

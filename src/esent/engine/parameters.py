@@ -15,8 +15,10 @@ from enum import IntEnum
 from typing import Any
 
 from esent.constants import codes, grbits, params
+from esent.constants.formats import HIGHEST, RECOMMENDED, JET_efvAllowHigherPersistedFormat, JET_efvUseEngineDefault
 from esent.constants.params import ERROR_TEXTS, PARAMETERS, ParameterDefinition
 from esent.errors import JetError, jet_error
+from esent.log.format_choice import FormatChoice
 
 ParameterValue = int | str
 
@@ -24,6 +26,8 @@ WORD = 2**64
 KEY_MOST = {2048: 500, 4096: 1000, 8192: 2000, 16384: 2000, 32768: 2000}
 LONG_VALUE_CHUNK_MOST = {2048: 1966, 4096: 4014, 8192: 8110, 16384: 4050, 32768: 8150}
 RECORD_SIZE_MOST = {2048: 1743, 4096: 3791, 8192: 7887, 16384: 16288, 32768: 32672}
+# Where nobody asks for a format: what everything from Windows 10 on takes, and files keep the one they have.
+_CAUTIOUS_FORMAT = RECOMMENDED.efv | JET_efvAllowHigherPersistedFormat
 # Readable only through something else: a session, a recovery under way.
 _UNREADABLE = (params.JET_paramTransactionLevel, params.JET_paramRecoveryCurrentLogfile)
 
@@ -93,6 +97,8 @@ class ParameterSet:
         home = self._home(definition)
         if paramid in home._values:
             return home._values[paramid]
+        if paramid == params.JET_paramEngineFormatVersion and self._parent is not None:
+            return _CAUTIOUS_FORMAT
         default = definition.default
         if isinstance(default, str) and definition.type == "Folder":
             return default.replace("\\", os.sep)
@@ -103,6 +109,11 @@ class ParameterSet:
 
     def text(self, paramid: int) -> str:
         return str(self.value(paramid))
+
+    @property
+    def format_choice(self) -> FormatChoice:
+        """What JET_paramEngineFormatVersion asks for."""
+        return FormatChoice.of(self.number(params.JET_paramEngineFormatVersion))
 
     def callback(self, paramid: int) -> Callable[..., Any] | None:
         """The Python callable behind a Pointer parameter, if one was set."""
@@ -130,7 +141,10 @@ class ParameterSet:
             return LONG_VALUE_CHUNK_MOST[page_size]
         if number == params.JET_paramRecordSizeMost:
             return RECORD_SIZE_MOST[page_size]
-        return self.value(number)
+        value = self.value(number)
+        if number == params.JET_paramEngineFormatVersion and value == JET_efvUseEngineDefault:
+            return HIGHEST.efv
+        return value
 
     # -- JetSetSystemParameter ------------------------------------------------------------------------------------
 
@@ -195,6 +209,8 @@ class ParameterSet:
         if self._ignored(definition):
             return
         value = self._in_range(definition, value)
+        if definition.number == params.JET_paramEngineFormatVersion:
+            FormatChoice.of(value)
         if definition.number == params.JET_paramConfiguration:
             value = self._configured(value)
         self._store(definition, value, attached)

@@ -174,7 +174,14 @@ class Process:
         """JetSetSystemParameter, of the process (nil) or of an instance."""
         with self.lock:
             home, moment = self._parameter_home(instance)
+            if paramid == params.JET_paramEngineFormatVersion:
+                self._require_nothing_attached(home)
             home.set(paramid, number, text, moment, any_instance=bool(self.instances) or self.mode is not RunMode.NOT_SET)
+
+    def _require_nothing_attached(self, home: ParameterSet) -> None:
+        """JET_errAlreadyInitialized where an instance has databases, whose format the parameter has decided on."""
+        if any(each.parameters is home and each.databases.all() for each in self.instances):
+            raise jet_error(codes.JET_errAlreadyInitialized, "choosing a format while databases are attached")
 
     def get_parameter(self, instance: object, paramid: object) -> ParameterValue:
         """JetGetSystemParameter, of the process (nil) or of an instance."""

@@ -31,6 +31,7 @@ from esent.catalog.system import (
 )
 from esent.catalog.write import CatalogTrees, CatalogWriter
 from esent.constants import codes
+from esent.constants.formats import Feature
 from esent.engine.session import Session
 from esent.engine.versioned import VersionedTree
 from esent.errors import jet_error
@@ -325,7 +326,9 @@ class Schema:
         if self._writer is None:
             if self.catalog.damage is not None:
                 raise jet_error(codes.JET_errCatalogCorrupted, f"changing a damaged catalogue: {self.catalog.damage.message}")
-            self._writer = CatalogWriter(self._trees(), self.database.file.page_size, Session.implicit_transaction)
+            database = self.database
+            dated = database.keeps(Feature.ROOT_TIME)
+            self._writer = CatalogWriter(self._trees(), database.file.page_size, Session.implicit_transaction, dated=dated)
         return self._writer
 
     def _trees(self) -> CatalogTrees:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from esent.constants.formats import Feature
 from esent.engine.transactions import UnloggedWriter
 from esent.log.records import ShrinkDB, ShrinkDB2, ShrinkDB3
 from esent.pages.header import DatabaseHeader
@@ -43,12 +44,11 @@ def _cut_file(database: AttachedDatabase, last: int) -> None:
     count = database.file.page_count - last
     position = LGPOS_MIN
     if database.logged:
-        version = instance.log.header.version
         record: ShrinkDB | ShrinkDB2 | ShrinkDB3
-        if version.has_third_shrink:
+        if database.has(Feature.SHRINK_3):
             record = ShrinkDB3(database.dbid, last, count, store.dbtime)
         else:
-            record = (ShrinkDB2 if version.has_second_shrink else ShrinkDB)(database.dbid, last, count)
+            record = (ShrinkDB2 if database.has(Feature.SHRINK_2) else ShrinkDB)(database.dbid, last, count)
         position = instance.append(record)
         instance.flush_log(position)
     store.cache.drop(last + 1, last + count)

@@ -222,6 +222,7 @@ def recovery_options(instance: Instance, request: InitRequest) -> RecoveryOption
         circular=instance.circular_logging,
         delete_out_of_range_logs=bool(values.number(params.JET_paramDeleteOutOfRangeLogs)),
         callback=request.callback,
+        format_choice=values.format_choice,
     )
 
 
@@ -233,6 +234,7 @@ def _create(instance: Instance, extension: str) -> LogStream:
         log_file_size=wanted_size(instance),
         files=instance.files,
         extension=extension,
+        version=instance.parameters.format_choice.first_log,
         circular=instance.circular_logging,
         dbms_param=dbms_param(instance),
     )
@@ -244,6 +246,7 @@ def _resume(instance: Instance) -> LogStream:
         instance.base,
         page_size=instance.page_size,
         files=instance.files,
+        version=instance.parameters.format_choice.log,
         circular=instance.circular_logging,
         dbms_param=dbms_param(instance),
     )

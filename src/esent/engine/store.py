@@ -40,6 +40,7 @@ from esent.log.records import (
     MacroInfo,
     MacroInfo2,
     Merge2,
+    NewPage,
     NodeRecord,
     Replace,
     SetExternalHeader,
@@ -152,6 +153,7 @@ class DatabaseStore:
     holding: Callable[[int, int], AbstractContextManager[None]] = cython.declare(object, visibility="public")
     writing: Callable[[], AbstractContextManager[None]] = cython.declare(object, visibility="public")
     extended: Callable[[Lgpos], None] | None = cython.declare(object, visibility="public")
+    announces_pages: Callable[[], bool] | None = cython.declare(object, visibility="public")
     tend: Callable[[], None] | None = cython.declare(object, visibility="public")
     unsynced: Lgpos = cython.declare(object, visibility="public")
     pages_written: int = cython.declare(cython.longlong, visibility="readonly")
@@ -200,6 +202,7 @@ class DatabaseStore:
         self.holding = lambda _first, _last: nullcontext()
         self.writing = nullcontext
         self.extended = None
+        self.announces_pages = None
         self.tend = None
         self.unsynced = LGPOS_MAX  # the earliest begin of what was written since the file was flushed
         self.pages_written = 0
@@ -534,7 +537,16 @@ class DatabaseStore:
 
     # -- changes of several pages -----------------------------------------------------------------------------------------
 
+    def _announce(self, writer: Writer, objid: int, *pages: int) -> None:
+        """Log that pages are taken into use, before what fills them is, where the format has a record for that."""
+        if self.log is None or self.announces_pages is None or not self.announces_pages():
+            return
+        for pgno in pages:
+            self.dbtime += 1
+            self._log(NewPage(writer.procid, self.dbid, pgno, objid, self.dbtime))
+
     def split(self, writer: Writer, name: TreeName, levels: Sequence[SplitLevel], operation: Operation | None) -> None:
+        self._announce(writer, name.objid, *[level.pgno_new for level in levels if level.pgno_new])
         dbtime = self._common_dbtime(page for level in levels for page in (level.page, level.right) if page is not None)
         chain = [self._split_record(writer, name, level, dbtime) for level in levels]
         records: list[Record] = list(chain)
@@ -650,6 +662,8 @@ class DatabaseStore:
         self._done(writer, root, dbtime, position)
 
     def create_tree(self, writer: Writer, tree: NewTree) -> None:
+        space = (tree.root + 1, tree.root + 2) if tree.multiple else ()
+        self._announce(writer, tree.objid, *space, tree.root)
         dbtime = self.dbtime = self.dbtime + 1
         flags = kinds.UNIQUE if tree.unique else 0
         head = (writer.procid, self.dbid, tree.root, dbtime, -1, writer.trx_begin0, writer.level, 0, flags, tree.objid)
@@ -663,6 +677,7 @@ class DatabaseStore:
 
     def convert(self, writer: Writer, conversion: Conversion) -> None:
         root, name = conversion.root, conversion.name
+        self._announce(writer, name.objid, conversion.secondary_first, conversion.secondary_first + 1)
         dbtime = self._next_dbtime(root)
         flags = kinds.UNIQUE if name.unique else 0
         record = ConvertFDP2(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from esent.catalog.objects import Index, Table
 from esent.catalog.rows import key_definition
 from esent.constants import codes
+from esent.constants.formats import Feature
 from esent.errors import jet_error
 from esent.pages.header import DatabaseHeader
 from esent.records.access import ColumnPlace
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 INTRINSIC_MOST = 1023
 SEQUENTIAL_KEY_MOST = 4
 HEADERS_OF_LONGEST_VALUE = 4 + 4 + 1  # of the record, of the tagged array, of the value
-FIRST_UPDATE_WITH_WIDE_LIDS = (70, 160)
 
 
 def chunk_size(page_size: int) -> int:
@@ -52,7 +52,7 @@ def chunk_size(page_size: int) -> int:
 
 def lid_size(header: DatabaseHeader) -> int:
     """Bytes of the ids that new long values get."""
-    return 8 if (header.update_major, header.update_minor) >= FIRST_UPDATE_WITH_WIDE_LIDS else 4
+    return 8 if header.has(Feature.LID_64) else 4
 
 
 class TableCounters:

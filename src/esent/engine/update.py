@@ -16,6 +16,7 @@ except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
 from esent.constants import codes, grbits
+from esent.constants.formats import Feature
 from esent.engine.callbacks import is_listening, notify, watched
 from esent.engine.finalize import FinalizedRecord
 from esent.engine.index_entries import ReadLongValue, RecordValues, column_values
@@ -38,6 +39,7 @@ from esent.records.columns import (
     Column,
 )
 from esent.records.keys import build_key
+from esent.tree.space import AUTOINCREMENT_ROOM, autoincrement_of, with_autoincrement
 
 if TYPE_CHECKING:
     from esent.engine.cursor import Cursor
@@ -50,10 +52,6 @@ NUMBERS_AT_ONCE = 16
 _BEFORE_INSERT, _AFTER_INSERT = grbits.JET_cbtypBeforeInsert, grbits.JET_cbtypAfterInsert
 _BEFORE_REPLACE, _AFTER_REPLACE = grbits.JET_cbtypBeforeReplace, grbits.JET_cbtypAfterReplace
 _BEFORE_DELETE, _AFTER_DELETE = grbits.JET_cbtypBeforeDelete, grbits.JET_cbtypAfterDelete
-_SPACE_HEADER_SIZE = 16
-_NUMBER_SIZE = 8
-_ROOT_HAS_SPACE = 1
-_ROOT_HAS_NUMBER = 2
 _WIDE_COUNTER = 8
 
 
@@ -273,7 +271,7 @@ def draw_number(cursor: Cursor, column: Column) -> bytes:
         raise jet_error(codes.JET_errOutOfAutoincrementValues, f"numbering a row of table {cursor.table.name}")
     counters = cursor.counters
     reserved = counters.reserved_autoincrement
-    if reserved is not None and number > reserved:
+    if number > reserved if reserved is not None else _is_kept_in_root(cursor):
         _reserve_numbers(cursor, min(number + NUMBERS_AT_ONCE - 1, last))
     counters.next_autoincrement = number + 1
     return number.to_bytes(INHERENT_SIZE[column.coltyp], "little")
@@ -288,19 +286,16 @@ def _reserve_numbers(cursor: Cursor, last: int) -> None:
     """Put down in the root of the table that numbers up to `last` may be in use."""
     with cursor.session.implicit_transaction():
         header = cursor.primary.tree.nodes.external_header()
-        place = _number_place(header)
-        cursor.primary.tree.set_external_header(
-            cursor.session, header[:place] + last.to_bytes(_NUMBER_SIZE, "little") + header[place + _NUMBER_SIZE :]
-        )
+        cursor.primary.tree.set_external_header(cursor.session, with_autoincrement(header, last))
     cursor.counters.reserved_autoincrement = last
 
 
-def _number_place(header: bytes) -> int:
-    """Where the root's external header has the highest number reserved; 0 where it has none (1.10)."""
-    if len(header) in (0, _SPACE_HEADER_SIZE) or not header[0] & _ROOT_HAS_NUMBER:
-        return 0
-    place = 1 + (_SPACE_HEADER_SIZE if header[0] & _ROOT_HAS_SPACE else 0)
-    return place if len(header) >= place + _NUMBER_SIZE else 0
+def _is_kept_in_root(cursor: Cursor) -> bool:
+    """Whether the root of a table that says nothing of numbers yet can and may do so."""
+    if not cursor.versioned or not cursor.database.keeps(Feature.ROOT_AUTOINCREMENT):
+        return False
+    room: int = cursor.primary.tree.nodes.root_room()
+    return room > AUTOINCREMENT_ROOM
 
 
 def next_number(cursor: Cursor, column: Column) -> int:
@@ -313,10 +308,10 @@ def next_number(cursor: Cursor, column: Column) -> int:
 def _next_number(cursor: Cursor, column: Column) -> int:
     counters = cursor.counters
     header = cursor.primary.tree.nodes.external_header() if counters.next_autoincrement is None else b""
-    place = _number_place(header)
-    if place:
-        counters.reserved_autoincrement = int.from_bytes(header[place : place + _NUMBER_SIZE], "little")
-        counters.next_autoincrement = counters.reserved_autoincrement + 1
+    reserved = autoincrement_of(header)
+    if reserved is not None:
+        counters.reserved_autoincrement = reserved
+        counters.next_autoincrement = reserved + 1
     if counters.next_autoincrement is None:
         tree = cursor.primary.tree
         primary = cursor.view.primary
@@ -564,7 +559,7 @@ def escrow_update(cursor: Cursor, columnid: object, delta: bytes, grbit: object 
         raise jet_error(codes.JET_errInvalidOperation, f"column {column.name} takes no escrow updates")
     size = column.max_size
     # such a column came with its database from a newer engine; this log may be read by an older one
-    if size == _WIDE_COUNTER and cursor.database.logged and not session.instance.log.header.version.has_wide_deltas:
+    if size == _WIDE_COUNTER and cursor.database.logged and not session.instance.log.header.version.has(Feature.ESCROW_64):
         raise jet_error(
             codes.JET_errEngineFormatVersionParamTooLowForRequestedFeature,
             f"adding to column {column.name} of 64 bits, which logs of this format cannot say",

@@ -7,8 +7,9 @@ result; a negative result is raised as a `JetError`; a structure that C fills is
 
 from __future__ import annotations
 
-from esent.constants import codes, grbits, params
+from esent.constants import codes, formats, grbits, params
 from esent.constants.codes import *
+from esent.constants.formats import *
 from esent.constants.grbits import *
 from esent.constants.params import *
 from esent.errors import JetError, JetWarning
@@ -63,6 +64,7 @@ __all__ = ["JetError", "JetWarning"]
 __all__ += codes.CODES
 __all__ += grbits.GRBITS
 __all__ += params.PARAMS
+__all__ += formats.__all__
 __all__ += handles.__all__
 __all__ += structures.__all__
 __all__ += instance.__all__

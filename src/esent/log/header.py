@@ -32,6 +32,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from esent.constants import codes
+from esent.constants.formats import FEATURE_OF_LOG, HIGHEST, RECOMMENDED, EngineFormat, Feature
 from esent.errors import JetError, jet_error
 from esent.log.paths import decode_path, encode_path
 from esent.pages.checksum import header_checksum
@@ -50,7 +51,6 @@ MAJOR_CURRENT = 8
 MINOR_CURRENT = 4000
 MAJOR_LEGACY = 7
 MINOR_LEGACY = 3704
-HIGHEST_UPDATE = 130  # of 8.4000: format of EFV 9600
 CHECKSUM_CHAIN_MINOR = 13  # from this update minor on, a header carries the checksum of the whole previous log
 
 _HEADER = struct.Struct("<IiHHHH8s8sIII28s567sB8sIBQIHI2048s")
@@ -63,8 +63,8 @@ class LogVersion(NamedTuple):
 
     major: int = MAJOR_CURRENT
     minor: int = MINOR_CURRENT
-    update_major: int = 5
-    update_minor: int = 16
+    update_major: int = RECOMMENDED.log[0]
+    update_minor: int = RECOMMENDED.log[1]
 
     @property
     def is_legacy(self) -> bool:
@@ -80,20 +80,13 @@ class LogVersion(NamedTuple):
         """Whether the attach list in a checkpoint is to be trusted (8.4000.4.3 and later)."""
         return self >= (MAJOR_CURRENT, MINOR_CURRENT, 4, 3)
 
-    @property
-    def has_wide_deltas(self) -> bool:
-        """Whether counters may have 64 bits: there is a `Delta64` record (8.4000.20.60 and later)."""
-        return self >= (MAJOR_CURRENT, MINOR_CURRENT, 20, 60)
+    @classmethod
+    def of(cls, engine_format: EngineFormat) -> LogVersion:
+        return cls(MAJOR_CURRENT, MINOR_CURRENT, *engine_format.log)
 
-    @property
-    def has_second_shrink(self) -> bool:
-        """Whether there is a `ShrinkDB2` record (8.4000.30.80 and later)."""
-        return self >= (MAJOR_CURRENT, MINOR_CURRENT, 30, 80)
-
-    @property
-    def has_third_shrink(self) -> bool:
-        """Whether there is a `ShrinkDB3` record, which has a dbtime (8.4000.70.160 and later)."""
-        return self >= (MAJOR_CURRENT, MINOR_CURRENT, 70, 160)
+    def has(self, feature: Feature) -> bool:
+        """Whether logs of this version may have what came with a feature."""
+        return self >= (MAJOR_CURRENT, MINOR_CURRENT, *FEATURE_OF_LOG[feature])
 
     def __str__(self) -> str:
         return ".".join(map(str, self))
@@ -365,7 +358,7 @@ class LogHeader:
 
 def _check_version(version: LogVersion, page_size: int, path: object) -> None:
     if version[:2] == (MAJOR_CURRENT, MINOR_CURRENT):
-        accepted = version.update_major <= HIGHEST_UPDATE
+        accepted = version.update_major <= HIGHEST.log[0]
     elif version[:2] == (MAJOR_LEGACY, MINOR_LEGACY):
         accepted = page_size <= 8192 or version.update_major >= 14
     else:

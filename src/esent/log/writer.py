@@ -16,10 +16,11 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from esent.constants import codes
+from esent.constants.formats import HIGHEST
 from esent.errors import JetError, jet_error
 from esent.log import kinds
 from esent.log.buffer import SegmentBuffer
@@ -41,7 +42,7 @@ from esent.pages.filesystem import FILES, File, FileSystem
 from esent.pages.primitives import LGPOS_MIN, Lgpos, LogTime, Signature
 
 DEFAULT_VERSION = LogVersion()
-DEFAULT_ENGINE_FORMAT = 8920
+DEFAULT_ENGINE_FORMAT = HIGHEST.efv  # of this engine, whatever the version of the log
 NO_TIME = LogTime()
 DEFAULT_LOG_FILE_SIZE = 5120 * 1024
 MOST_BUFFERED = 256  # segments; more are written, though not yet waited for
@@ -237,7 +238,7 @@ class LogStream:
         signature: Signature | None = None,
         page_size: int | None = None,
         allow_missing_current: bool = False,
-        version: LogVersion = DEFAULT_VERSION,
+        version: LogVersion | None = None,
         engine_format_version: int = DEFAULT_ENGINE_FORMAT,
         dbms_param: DbmsParam | None = None,
         circular: bool = False,
@@ -249,7 +250,8 @@ class LogStream:
     ) -> LogStream:
         """Go on with the stream in `directory`, in the segment behind its last one.
 
-        `extension` is what the stream has if its files do not tell. What the last write left unfinished is put right first: a
+        `extension` is what the stream has if its files do not tell; `version` is that of the generations to come, at least the
+        stream's own. What the last write left unfinished is put right first: a
         torn tail from its shadow, the rest of a batch by clearing it. Where the current log is missing but BASEtmp is there (a
         roll that stopped between its renames), or with `allow_missing_current`, a new current log follows the highest numbered
         one; so it does behind a log of the legacy format. Raises JET_errMissingLogFile, JET_errLogFileCorrupt for damage that
@@ -275,7 +277,15 @@ class LogStream:
                 offset=(end.damaged or 0) * header.segment_size,
             )
         param = dbms_param or header.dbms_param
-        settings = StreamSettings(version, engine_format_version, param, circular, reserves, batch_marks, clock)
+        settings = StreamSettings(
+            max(version or header.version, DEFAULT_VERSION if header.version.is_legacy else header.version),
+            engine_format_version,
+            param,
+            circular,
+            reserves,
+            batch_marks,
+            clock,
+        )
         if header.version.is_legacy or archived:
             accumulated = 0 if header.version.is_legacy else end.accumulated
             following = following_header(header, accumulated, settings)
@@ -298,6 +308,12 @@ class LogStream:
         stream.attachments = attachments
         stream.checkpoint = checkpoint or stream.checkpoint
         return stream
+
+    def raise_version(self, version: LogVersion) -> bool:
+        """Let the generations to come have at least this version; whether the current one has a lower one."""
+        with self._mutex:
+            self.settings = replace(self.settings, version=max(self.settings.version, version))
+            return self.header.version < version
 
     # ---- what it is ------------------------------------------------------------------------------------------------------
 

@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from esent.constants import codes
+from esent.constants.formats import DATABASE_MAJOR, FEATURE_OF_DATABASE, HIGHEST, RECOMMENDED, Feature
 from esent.errors import jet_error
 from esent.pages.checksum import PAGE_SIZES, header_checksum
 from esent.pages.primitives import BackupInfo, Lgpos, LogTime, Signature
 
 MAGIC: Final = 0x89ABCDEF
-FORMAT_MAJOR: Final = 0x620
-FORMAT_UPDATE: Final = 0x14  # what every new file carries; later formats are stamped at attach
+FORMAT_MAJOR: Final = DATABASE_MAJOR
+FORMAT_UPDATE: Final = RECOMMENDED.database[0]  # what every new file begins with; a later format is stamped on it then
 FILE_TYPE_DATABASE: Final = 1
 HEADER_PAGES: Final = 2
 FIRST_DBTIME: Final = 0x40
@@ -53,9 +54,6 @@ class DatabaseState(enum.IntEnum):
 
 
 _MOVES = {0: (1,), 1: (2,), 2: (3, 6, 8), 3: (2, 8), 4: (3,), 5: (), 6: (7,), 7: (2, 6, 8), 8: (7, 3, 2, 1)}
-
-# the first format whose header keeps `lgpos_last_resize` (`reference/database-format.md` 3.3)
-_LAST_RESIZE_FORMAT = (0x620, 110, 240)
 
 
 class _Integer:
@@ -217,10 +215,23 @@ class DatabaseHeader:
         """(major, update major, update minor); features compare with it."""
         return self.version, self.update_major, self.update_minor
 
+    def has(self, feature: Feature) -> bool:
+        """Whether databases of this version may have what came with a feature."""
+        return self.format_version >= FEATURE_OF_DATABASE[feature]
+
+    def raise_version(self, version: tuple[int, int, int]) -> bool:
+        """Make the version at least `version`; whether anything changed. It never goes down."""
+        before = self.format_version, self.efv_max_bin_attach
+        if version >= FEATURE_OF_DATABASE[Feature.SET_DB_VERSION]:
+            self.efv_max_bin_attach = max(self.efv_max_bin_attach, HIGHEST.efv)
+        if version > self.format_version:
+            self.version, self.update_major, self.update_minor = version
+        return before != (self.format_version, self.efv_max_bin_attach)
+
     @property
     def keeps_last_resize(self) -> bool:
         """Whether `lgpos_last_resize` has to follow the life of the file."""
-        return self.format_version >= _LAST_RESIZE_FORMAT or self.lgpos_last_resize != Lgpos()
+        return self.has(Feature.LAST_RESIZE) or self.lgpos_last_resize != Lgpos()
 
     def resized_at(self, position: Lgpos) -> None:
         """The file was given its length at `position` of the log, or was attached there: not below `lgpos_attach`."""

@@ -174,6 +174,7 @@ class Replayer:
 
     def _check_chain(self, log: LogFile, previous: LogHeader | None, checksum: int) -> None:
         header = log.header
+        self.options.check_log(header.version, log.path)
         if header.signature != self.signature:
             code = codes.JET_errBadLogSignature if previous is None else codes.JET_errInvalidLogSequence
             raise jet_error(code, f"generation {header.generation} belongs to another stream", file=log.path)

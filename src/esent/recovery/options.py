@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from esent.log.format_choice import FormatChoice
+from esent.log.header import LogVersion
 from esent.pages.filesystem import FILES, FileSystem
 from esent.pages.primitives import LGPOS_MIN, Lgpos, LogTime
 from esent.recovery.traces import Traces
@@ -76,6 +78,12 @@ class RecoveryOptions:
     callback: Callback | None = None
     cache_bytes: int = 64 << 20
     version_store_bytes: int = 1 << 30
+    format_choice: FormatChoice | None = None  # which logs and databases are refused; None: none
+
+    def check_log(self, version: LogVersion, path: object) -> None:
+        """JET_errEngineFormatVersionSpecifiedTooLowForLogVersion for a log that is not to be touched."""
+        if self.format_choice is not None:
+            self.format_choice.check_log(version, path)
 
     @property
     def checkpoint_path(self) -> Path:

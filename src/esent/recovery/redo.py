@@ -400,8 +400,9 @@ class Redo:
             return
         header = db.header
         version = (record.major, record.update_major, record.update_minor)
-        if version > header.format_version:
-            header.version, header.update_major, header.update_minor = version
+        if self.options.format_choice is not None:
+            self.options.format_choice.check_database(max(version, header.format_version), db.file.path)
+        if header.raise_version(version):
             db.write_header()
 
     def _extend_db(self, at: Lgpos, record: ExtendDB) -> None:

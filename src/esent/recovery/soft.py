@@ -70,6 +70,7 @@ def soft_recover(options: RecoveryOptions) -> RecoveryResult:
     last = max(paths)
     with LogFile(paths[last], files=files) as log:
         header = log.header
+        options.check_log(header.version, log.path)
         if options.page_size and header.page_size != options.page_size:
             what = f"the logs are for pages of {header.page_size} bytes, not {options.page_size}"
             raise jet_error(codes.JET_errPageSizeMismatch, what, file=log.path)

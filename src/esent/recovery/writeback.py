@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from esent.constants.formats import Feature
 from esent.pages.cache import CachedPage
 from esent.pages.header import DatabaseState
 from esent.pages.primitives import LogTime
 from esent.recovery.cache import RecoveredDatabase
 from esent.recovery.sessions import Version
-
-_GEN_MAX_REQUIRED_TIME = (0x620, 150, 0)
 
 
 class WriteBack:
@@ -33,7 +32,7 @@ class WriteBack:
         if header.dbstate == DatabaseState.CLEAN_SHUTDOWN or header.gen_max_required >= self.generation:
             return
         header.gen_max_required = self.generation
-        if header.format_version >= _GEN_MAX_REQUIRED_TIME:
+        if header.has(Feature.REQUIRED_TIME):
             header.logtime_gen_max_required = self.created
         if header.gen_max_committed <= self.generation:
             header.gen_max_committed = self.generation

@@ -38,6 +38,7 @@ FLAG_LAST_EXTENT = 0x04
 FIELD_SPACE = 0x01
 FIELD_AUTOINCREMENT = 0x02
 BITMAP_PAGES = 32
+AUTOINCREMENT_ROOM = 1 + _AUTOINCREMENT.size  # more that the external header of a root takes with a number in it
 
 
 class SpaceHeader(NamedTuple):
@@ -87,6 +88,26 @@ def parse_space_header(data: bytes, pgno: int = 0) -> SpaceHeader:
         word,
         autoincrement,
     )
+
+
+def autoincrement_of(data: bytes) -> int | None:
+    """The highest number reserved for the auto-increment column, from the external header of the root of a table."""
+    if len(data) in (0, _HEADER.size) or not data[0] & FIELD_AUTOINCREMENT:
+        return None
+    place = 1 + (_HEADER.size if data[0] & FIELD_SPACE else 0)
+    if len(data) < place + _AUTOINCREMENT.size:
+        return None
+    number: int = _AUTOINCREMENT.unpack_from(data, place)[0]
+    return number
+
+
+def with_autoincrement(data: bytes, number: int) -> bytes:
+    """The external header of the root of a table with another highest number reserved, in the form that has a place for it."""
+    place = 0 if len(data) == _HEADER.size else 1
+    fields = FIELD_SPACE | FIELD_AUTOINCREMENT | (data[0] if place else 0)
+    behind = place + _HEADER.size
+    rest = data[behind + _AUTOINCREMENT.size :] if place and data[0] & FIELD_AUTOINCREMENT else data[behind:]
+    return bytes((fields,)) + data[place:behind] + _AUTOINCREMENT.pack(number) + rest
 
 
 def space_header(source: PageSource | PageReader, root: int, objid: int = 0) -> SpaceHeader:

@@ -448,6 +448,10 @@ class WritableTree:
         """The external header of the root."""
         return self._root().external_header()
 
+    def root_room(self) -> int:
+        """Bytes free in the root."""
+        return self._root().free
+
     def set_external_header(self, writer: Writer, content: bytes) -> None:
         """Replace the external header of the root."""
         self.store.trim()
