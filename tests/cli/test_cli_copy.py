@@ -76,3 +76,13 @@ def test_defrag_wants_a_clean_file(esent, fixtures, tmp_path):
     done = esent("defrag", dirty, tmp_path / "new.edb")
     assert done.status == 1 and "JET_errDatabaseDirtyShutdown" in done.err
     assert not list(tmp_path.iterdir())
+
+
+def test_defrag_raises_the_format_and_never_lowers_it(esent, example, tmp_path):
+    raised = tmp_path / "raised.edb"
+    assert esent("defrag", "--format-version", "9180", example, raised).status == 0
+    assert "0x620,110,240" in esent("info", raised).out
+    lower = esent("defrag", "--format-version", "8920", raised, tmp_path / "lower.edb")
+    assert lower.status == 1 and "JET_errEngineFormatVersionSpecifiedTooLowForDatabaseVersion" in lower.err
+    assert esent("defrag", "--format-version", "17", example, tmp_path / "lower.edb").status != 0
+    assert not (tmp_path / "lower.edb").exists()

@@ -22,6 +22,8 @@ from esent.log.reader import LogFile
 from esent.pages.database_file import DatabaseFile
 from esent.pages.edit import MutablePage
 from esent.pages.header import DatabaseHeader
+from esent.tools.compact import compact_file
+from esent.tools.info import describe
 from esent.tree.space import autoincrement_of
 from jet_helpers import Running, allocate, code_of
 
@@ -566,3 +568,51 @@ def test_text_is_mapped_to_upper_case_only_from_its_format_on(tmp_path: Path) ->
         index = jet.JET_INDEXCREATE3(szIndexName="i", szKey="+c\0\0", pidxunicode=unicode, grbit=jet.JET_bitIndexUnicode)
         assert code_of(jet.JetCreateIndex4, running.sesid, tableid, [index]) == code
         running.term()
+
+
+# ---- tools ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_compacted_copy_has_the_format_asked_for_and_never_a_lower_one(tmp_path: Path) -> None:
+    source = tmp_path / "a" / "db.edb"
+    source.parent.mkdir()
+    work(source, 9040)
+    for name, engine_format, version in (("same", None, (60, 120)), ("raised", 9600, (290, 600))):
+        goal = tmp_path / f"{name}.edb"
+        compact_file(source, goal, engine_format=engine_format)
+        header = header_of(goal)
+        assert (header.format_version, header.efv_max_bin_attach) == ((0x620, *version), 9600)
+        assert esent.verify(goal).ok
+        with esent.ReadOnlyDatabase(source) as one, esent.ReadOnlyDatabase(goal) as other:
+            assert [row.raw for row in one["rows"]] == [row.raw for row in other["rows"]]
+        without = tmp_path / name / "db.edb"
+        without.parent.mkdir()
+        goal.rename(without)
+        with esent.open(without) as database:
+            database["rows"].insert(name="later", photo=bytes(9000))
+        assert esent.verify(without).ok
+    with pytest.raises(esent.JetError) as caught:
+        compact_file(source, tmp_path / "lower.edb", engine_format=8920)
+    assert caught.value.code == codes.JET_errEngineFormatVersionSpecifiedTooLowForDatabaseVersion
+    assert not (tmp_path / "lower.edb").exists()
+
+
+def test_compacting_by_the_api_raises_to_the_format_of_the_instance(tmp_path: Path) -> None:
+    new_database(tmp_path / "a")
+    running = Running(tmp_path / "a", EngineFormatVersion=9180)
+    running.attach("db.edb", jet.JET_bitDbReadOnly)
+    jet.JetCompact(running.sesid, running.path(), running.path("small.edb"))
+    running.term()
+    assert header_of(running.path("small.edb")).format_version == (0x620, 110, 240)
+    assert header_of(running.path()).format_version == (0x620, 20, 0)
+
+
+@pytest.mark.parametrize(
+    ("efv", "database", "log"),
+    [(8920, "7060 to 8920", "8820 to 8920"), (9180, "9180", "9160 to 9300"), (9600, "9600", "9580 to 9600")],
+)
+def test_info_tells_the_engine_format(efv: int, database: str, log: str, tmp_path: Path) -> None:
+    path = new_database(tmp_path / "a", EngineFormatVersion=efv)
+    assert dict(describe(path).summary)["engine format"] == database
+    logs = [each for each in path.parent.iterdir() if each.suffix in (".log", ".jtx") and "tmp" not in each.name]
+    assert {dict(describe(each).summary)["engine format"] for each in logs} == {log}

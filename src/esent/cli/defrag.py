@@ -15,14 +15,15 @@ from esent.tools.verify import verify_database
 @click.command("defrag")
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
 @click.argument("destination", type=click.Path(path_type=Path), metavar="NEW")
+@click.option("--format-version", type=int, metavar="EFV", help="Engine format version of NEW, as 9180; else that of FILE.")
 @click.option("--no-verify", is_flag=True, help="Do not read every page of the new file.")
 @json_option
-def command(source: Path, destination: Path, no_verify: bool, as_json: bool) -> None:
+def command(source: Path, destination: Path, format_version: int | None, no_verify: bool, as_json: bool) -> None:
     """Copy the clean database FILE into the new file NEW, every tree in order and without free pages.
 
     FILE is not changed. It must not be in use; a dirty one wants `esent recover` first.
     """
-    compact_file(source, destination)
+    compact_file(source, destination, engine_format=format_version)
     ok = no_verify or verify_database(destination).ok
     before, after = source.stat().st_size, destination.stat().st_size
     if as_json:

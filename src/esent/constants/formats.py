@@ -142,6 +142,16 @@ def database_version(feature: Feature | EngineFormat) -> tuple[int, int, int]:
     return (DATABASE_MAJOR, *row.database)
 
 
+def database_formats(version: tuple[int, int, int]) -> list[int]:
+    """The engine format versions that databases of a version belong to."""
+    return [row.efv for row in _ROWS if database_version(row) == version]
+
+
+def log_formats(update: tuple[int, int]) -> list[int]:
+    """The engine format versions that logs of 8.4000 of an update major and minor belong to."""
+    return [row.efv for row in _ROWS if row.log == update]
+
+
 FEATURE_OF_DATABASE: Final = {feature: database_version(feature) for feature in Feature}
 FEATURE_OF_LOG: Final = {feature: ENGINE_FORMATS[feature].log for feature in Feature}
 

@@ -105,7 +105,7 @@ def _compact(session: Session, source: Path, destination: Path, status: Compacti
                 instance.transactions.clean()
             database.flush()
         header = database.header_image()
-        version = (header.version, header.update_major, header.update_minor)
+        version = instance.parameters.format_choice.raised_database(header.format_version) or header.format_version
         compact(
             database.file,
             version,

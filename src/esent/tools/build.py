@@ -27,6 +27,7 @@ from esent.catalog.rows import (
     SHADOW_PAGES,
     Row,
     catalog_record,
+    date_root,
     key_definition,
     locale_key,
     locales_nodes,
@@ -49,6 +50,7 @@ from esent.catalog.system import (
     ObjectType,
 )
 from esent.constants import codes
+from esent.constants.formats import FEATURE_OF_DATABASE, Feature
 from esent.engine.collation import sort_key_of
 from esent.errors import JetError, jet_error
 from esent.pages.checksum import stamp_page
@@ -73,7 +75,6 @@ from esent.tree.fresh_space import BITMAP_PAGES, Extent, FileSpace, TreeSpace, w
 
 VERSION_DEFAULT = (FORMAT_MAJOR, FORMAT_UPDATE, 0)
 _VERSION_MOST = (FORMAT_MAJOR, 300, 620)
-_WIDE_IDS_FROM = (FORMAT_MAJOR, 70, 160)
 _FIRST_FREE_PAGE = 31
 _FIRST_OBJID = 8
 _PAGES_LEAST = 46
@@ -142,10 +143,11 @@ class Builder:
         self.output = output
         self.version = version
         self.small_page = output.page_size <= SMALL_PAGE_MAX
-        self.wide_ids = version >= _WIDE_IDS_FROM
+        self.wide_ids = version >= FEATURE_OF_DATABASE[Feature.LID_64]
         self.space = FileSpace(_FIRST_FREE_PAGE)
         self.last_objid = _FIRST_OBJID - 1
-        self.tables = system_tables()
+        self.locales_2 = version >= FEATURE_OF_DATABASE[Feature.LOCALES_2]
+        self.tables = system_tables(locales_2=self.locales_2)
         self.names = {table.name.upper() for table in self.tables}
 
     def next_objid(self) -> int:
@@ -246,6 +248,9 @@ class Builder:
         """Write the catalogue and the system's own trees; the number of pages of the database."""
         output, small = self.output, self.small_page
         rows = sorted(((row_key(row), row) for table in self.tables for row in table_rows(table)), key=lambda pair: pair[0])
+        if self.version >= FEATURE_OF_DATABASE[Feature.ROOT_TIME]:
+            for _, row in rows:
+                date_root(row)
         records = [(key, catalog_record(row, small_page=small)) for key, row in rows]
         catalog = self._fixed(CATALOG_OBJID, Extent(CATALOG_ROOT, CATALOG_PAGES), 0, CATALOG_DENSITY, 3, self.space)
         name = self._fixed(NAME_OBJID, catalog.space.grant(3), PAGE_INDEX, CATALOG_DENSITY, 3, catalog.space)
@@ -259,7 +264,7 @@ class Builder:
         self._add(roots, sorted((root_objects_key(row), key) for key, row in tables))
         self._add(shadow, records)
         self._add(objids, sorted(objids_node(*entry, small_page=small) for entry in self._objids(rows)))
-        self._add(locales, locales_nodes(self._locales(), small_page=small))
+        self._add(locales, locales_nodes(self._locales(), small_page=small, locales_2=self.locales_2))
         for tree in (name, roots, catalog, shadow, objids, locales):
             tree.complete(output)
         used = self.space.next - 1
@@ -301,6 +306,7 @@ def built_header(page_size: int, version: tuple[int, int, int], dbtime: int, las
     """The header of a clean database that no log stream knows."""
     now = LogTime.now()
     header = DatabaseHeader(version=version[0], update_major=version[1], update_minor=version[2])
+    header.raise_version(version)
     header.page_size_field = page_size
     header.dbtime_dirtied = dbtime
     header.objid_last = last_objid

@@ -17,6 +17,7 @@ from esent.catalog.rows import LONG_VALUE_DENSITY
 from esent.catalog.schema import Catalog
 from esent.constants import codes
 from esent.errors import jet_error
+from esent.log.format_choice import FormatChoice
 from esent.pages.database_file import DatabaseFile
 from esent.pages.filesystem import FILES, FileSystem
 from esent.pages.header import DatabaseState
@@ -265,16 +266,29 @@ def _silent(_done: int, _total: int) -> None:
 
 
 def compact_file(
-    source: str | Path, destination: str | Path, *, progress: Progress | None = None, files: FileSystem = FILES
+    source: str | Path,
+    destination: str | Path,
+    *,
+    engine_format: int | None = None,
+    progress: Progress | None = None,
+    files: FileSystem = FILES,
 ) -> None:
-    """Compact a clean database file that nobody has open. JET_errDatabaseDirtyShutdown."""
+    """Compact a clean database file that nobody has open.
+
+    `engine_format`: the engine format version (JET_efv...) of the new one, not below that of the old one, which is the default.
+    JET_errDatabaseDirtyShutdown, and what `FormatChoice` raises.
+    """
+    choice = None if engine_format is None else FormatChoice.of(engine_format)
     with DatabaseFile(source, files=files) as database:
         header = database.header
         if header.dbstate != DatabaseState.CLEAN_SHUTDOWN:
             raise jet_error(
                 codes.JET_errDatabaseDirtyShutdown, "compacting a database that was not closed well", file=database.path
             )
-        version = (header.version, header.update_major, header.update_minor)
+        version = header.format_version
+        if choice is not None:
+            choice.check_database(version, database.path)
+            version = choice.raised_database(version) or version
         compact(database, version, destination, progress=progress, files=files)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from esent.catalog.schema import Catalog
 from esent.constants import codes
+from esent.constants.formats import database_formats, log_formats
 from esent.errors import JetError, jet_error
 from esent.log.checkpoint import Checkpoint
 from esent.log.files import LOG_EXTENSIONS
@@ -129,6 +130,12 @@ def _generations(low: int, high: int) -> str:
     return f"{low}-{high}" if low or high else "-"
 
 
+def _formats(efvs: list[int]) -> str:
+    if not efvs:
+        return "unknown"
+    return str(efvs[0]) if len(efvs) == 1 else f"{efvs[0]} to {efvs[-1]}"
+
+
 def _backup(info: BackupInfo) -> str:
     if not info:
         return "-"
@@ -150,6 +157,8 @@ def _database(path: Path, file: DatabaseFile, size: int) -> FileInfo:
     summary: list[tuple[str, object]] = [
         ("state", state or f"unknown ({header.dbstate})"),
         ("format", f"{version:#x},{update},{minor}"),
+        ("engine format", _formats(database_formats(header.format_version))),
+        ("newest engine", header.efv_max_bin_attach or "-"),
         ("page size", header.page_size),
         ("pages", file.page_count),
         ("size", size),
@@ -208,6 +217,8 @@ def _log(path: Path, header: LogHeader, size: int) -> FileInfo:
     summary: list[tuple[str, object]] = [
         ("generation", f"{header.generation} ({header.generation:#x})"),
         ("format", header.version),
+        ("engine format", "-" if header.version.is_legacy else _formats(log_formats(header.version[2:]))),
+        ("written by engine", header.engine_format_version or "-"),
         ("created", header.created),
         ("previous log created", header.created_previous),
         ("log signature", header.signature),

@@ -15,6 +15,7 @@ from typing import Any
 
 from esent.catalog.salvage import SYSTEM_OBJID_LAST, Loss, Losses, Salvage, reason
 from esent.constants import codes
+from esent.constants.formats import FEATURE_OF_DATABASE, Feature
 from esent.errors import JetError, jet_error
 from esent.pages.filesystem import FILES, FileSystem
 from esent.pages.page import PAGE_INDEX, PAGE_LONG_VALUE, Page
@@ -28,7 +29,6 @@ from esent.tree.cursor import NODE_DELETED
 Progress = Callable[[int, int], None]
 
 _READS = 4  # how often a page is read, about
-_WIDE_IDS = (0x620, 70, 160)
 
 
 @dataclass(slots=True)
@@ -223,7 +223,7 @@ def _version(salvage: Salvage) -> tuple[int, int, int]:
     """The format of the source; where its header is lost one that knows the ids its long values have."""
     header = salvage.file.header
     if salvage.file.header_damage is not None:
-        return max(_WIDE_IDS, VERSION_DEFAULT)
+        return FEATURE_OF_DATABASE[Feature.LID_64]
     return max((header.version, header.update_major, header.update_minor), VERSION_DEFAULT)
 
 
