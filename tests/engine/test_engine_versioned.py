@@ -343,7 +343,7 @@ def test_the_version_store_is_bounded_and_names_the_oldest_transaction() -> None
     idler, worker = database.session(), database.session()
     idler.begin()
     worker.begin()
-    with pytest.raises(JetError, match=f"session {idler.procid} holds it") as caught:
+    with pytest.raises(JetError, match=rf"session {idler.procid} \(thread MainThread\) holds it") as caught:
         for number in range(100):
             tree.insert(worker, b"%d" % number, b"")
     assert caught.value.code == codes.JET_errVersionStoreOutOfMemory

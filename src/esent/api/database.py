@@ -14,7 +14,7 @@ from esent.api.backup import Backup, ProgressOption
 from esent.api.columns import ColumnType
 from esent.api.instance import Instance
 from esent.api.rows import to_bytes
-from esent.api.sessions import ThreadSessions
+from esent.api.sessions import ThreadSession, ThreadSessions
 from esent.api.table import Table
 from esent.constants import codes, grbits, params
 from esent.engine.process import PROCESS
@@ -84,18 +84,23 @@ class Transaction:
         self.database = database
         self._commit = grbits.JET_bitCommitLazyFlush if lazy else 0
         self._begin = grbits.JET_bitTransactionReadOnly if read_only else 0
-        self._sesid: jet.JET_SESID | None = None
+        self._session: ThreadSession | None = None
+        self._level = 0
 
     def __enter__(self) -> Transaction:
-        if self._sesid is not None:
+        if self._open:
             raise jet_error(codes.JET_errInTransaction, "entering a transaction that is open")
-        sesid = self.database.sessions.current().sesid
-        jet.JetBeginTransaction2(sesid, self._begin)
-        self._sesid = sesid
+        session = self.database.sessions.current()
+        jet.JetBeginTransaction2(session.sesid, self._begin)
+        self._session, self._level = session, session.level
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if self._sesid is None:
+        if self._session is None:
+            return
+        if not self._open:
+            if kind is None:
+                self.database.sessions.current()  # tells that it is closed; nothing else ends a transaction unasked
             return
         if kind is None:
             self.commit()
@@ -103,24 +108,38 @@ class Transaction:
             self.rollback()
 
     def commit(self) -> None:
-        """Commit now; what follows in the block is outside of the transaction. A failure undoes it."""
-        sesid = self._taken("committing")
+        """Commit now, with those inside of it; what follows in the block is outside of the transaction. A failure undoes it.
+
+        JET_errSessionSharingViolation, and nothing has happened, in another thread than its own.
+        """
+        session = self._required("committing")
         try:
-            jet.JetCommitTransaction(sesid, self._commit)
-        except JetError:
-            with contextlib.suppress(JetError):  # it may have been committed, and only the wait for the disk failed
-                jet.JetRollback(sesid)
+            while session.level >= self._level:
+                jet.JetCommitTransaction(session.sesid, self._commit)
+        except JetError as problem:
+            if problem.code != codes.JET_errSessionSharingViolation:
+                with contextlib.suppress(JetError):  # it may have been committed, and only the wait for the disk failed
+                    self._undo(session)
             raise
+        self._session = None
 
     def rollback(self) -> None:
-        """Undo it now; what follows in the block is outside of the transaction."""
-        jet.JetRollback(self._taken("rolling back"))
+        """Undo it now, with those inside of it; what follows in the block is outside of the transaction."""
+        self._undo(self._required("rolling back"))
 
-    def _taken(self, what: str) -> jet.JET_SESID:
-        if self._sesid is None:
+    def _undo(self, session: ThreadSession) -> None:
+        while session.level >= self._level:
+            jet.JetRollback(session.sesid)
+        self._session = None
+
+    @property
+    def _open(self) -> bool:
+        return self._session is not None and self._session.level >= self._level
+
+    def _required(self, what: str) -> ThreadSession:
+        if self._session is None or not self._open:
             raise jet_error(codes.JET_errNotInTransaction, f"{what} a transaction that is not open")
-        sesid, self._sesid = self._sesid, None
-        return sesid
+        return self._session
 
 
 class Database:

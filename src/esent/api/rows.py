@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from esent.api.columns import ColumnType
 from esent.api.long_values import LongValueStream
 from esent.catalog.objects import Index, Table
 from esent.constants import codes
@@ -21,6 +22,7 @@ from esent.records.layout import SMALL_PAGE_MAX
 from esent.records.tuples import Resolve, TupleReader
 from esent.records.values import rich_converter
 
+_BYTES = frozenset({Coltyp.BINARY, Coltyp.LONG_BINARY, Coltyp.SLV})
 NOT_PLAIN = (JetError, Separated, list)
 
 
@@ -43,13 +45,23 @@ def to_bytes(column: Column, value: Any) -> bytes:
         value = int(scaled)
     if column.coltyp == Coltyp.DATE_TIME and isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
         value = datetime.datetime.combine(value, datetime.time())
+    if isinstance(value, bytes | bytearray | memoryview) and column.coltyp not in _BYTES:
+        raise _refused(column, value)
     try:
         data = value_bytes(column.coltyp, column.code_page, value)
     except JetError as problem:
+        if problem.code == codes.JET_errInvalidColumnType:
+            raise _refused(column, value) from problem
         raise jet_error(problem.code, f"column {column.name}: {problem.message}") from problem
     if column.max_size and len(data) > column.max_size:
         raise jet_error(codes.JET_errColumnTooBig, f"{len(data)} bytes for column {column.name}, which takes {column.max_size}")
     return data
+
+
+def _refused(column: Column, value: object) -> JetError:
+    kind = ColumnType.of(column).__class__.__name__
+    what = f"{value!r:.100}" if isinstance(value, int | float) else f"a value of type {type(value).__name__}"
+    return jet_error(codes.JET_errInvalidColumnType, f"column {column.name} of type {kind} does not take {what}")
 
 
 class Row(Mapping[str, Any]):

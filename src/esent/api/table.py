@@ -24,6 +24,7 @@ from esent.errors import JetError, jet_error
 from esent.records import access
 from esent.records.columns import Column
 from esent.records.decode import Separated
+from esent.records.row import null_counts
 from esent.records.values import rich_converter
 
 if TYPE_CHECKING:
@@ -445,7 +446,7 @@ class Table:
     # ---- changing --------------------------------------------------------------------------------------------------------
 
     def insert(self, values: Mapping[str, Any] | None = None, /, **columns: Any) -> Any:
-        """Insert a row; what is not given has its default, its number, or NULL.
+        """Insert a row; what is not given has its default, its number, or NULL. None is NULL, also where there is a default.
 
         A number may be given that is below the next one. Returns the primary key: the value of its column, a tuple of several,
         None for a table without one. JET_errKeyDuplicate, JET_errSetAutoIncrementTooHigh.
@@ -510,8 +511,9 @@ class Table:
         )
         update.prepare(cursor, grbits.JET_prepInsertMustSetAutoIncrement if numbered else grbits.JET_prepInsert)
         for name, value in values.items():
-            if value is not None:
-                _set(cursor, layout.column(name), value, present=0)
+            column = layout.column(name)
+            if value is not None or null_counts(column):
+                _set(cursor, column, value, present=0)
         drawn = 0
         if number is not None and cursor.update is not None:
             _, data = access.fixed_value(cursor.update.image(), number.fid, number.record_offset, number.max_size)

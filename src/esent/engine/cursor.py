@@ -81,6 +81,7 @@ class Cursor:
         self.created_level = 0  # the open transaction level the table was created in, 0 once it is committed
         self.view = self._view_of(table)
         self.primary = TreePosition(session, self.tree_of(table.objid, table.root, unique=True))
+        self.primary.tree.title = f"table {table.name}"
         self.secondary: TreePosition | None = None
         self.index: Index | None = None
         self.update: Update | None = None
@@ -123,6 +124,7 @@ class Cursor:
         found = self._index_trees.get(index.objid)
         if found is None:
             found = self._index_trees[index.objid] = self.tree_of(index.objid, index.root, unique=index.is_unique)
+            found.title = f"index {index.name} of table {self.table.name}"
         return found
 
     @property

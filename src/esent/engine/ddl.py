@@ -35,7 +35,7 @@ from esent.engine.parameters import UnicodeDefault
 from esent.engine.schema import LiveTable, Schema, SessionTable, schema_of
 from esent.engine.table_view import forget_counters
 from esent.engine.transactions import UnloggedWriter
-from esent.errors import JetError, jet_error
+from esent.errors import JetError, KeyDuplicateError, jet_error
 from esent.pages.edit import PAGE_INDEX, PAGE_LONG_VALUE
 from esent.records.columns import (
     FLAG_AUTOINCREMENT,
@@ -449,7 +449,10 @@ def rename_table(session: Session, database: AttachedDatabase, name: object, new
         live = schema.find(session, name)
         if live.base.is_system:
             raise jet_error(codes.JET_errPermissionDenied, f"renaming table {live.base.name} of the system")
-        schema.writer.change(session, live.objid, ObjectType.TABLE, live.objid, {"Name": wanted})
+        try:
+            schema.writer.change(session, live.objid, ObjectType.TABLE, live.objid, {"Name": wanted})
+        except KeyDuplicateError as problem:
+            raise jet_error(codes.JET_errKeyDuplicate, f"there is a table {wanted}", file=database.path) from problem
         schema.rename(session, live, wanted)
 
 

@@ -291,7 +291,8 @@ def _check_number(cursor: Cursor, column: Column, value: bytes) -> None:
     if given == 0:
         raise jet_error(codes.JET_errInvalidParameter, f"0 as number in column {column.name}")
     if given >= next_number(cursor, column):
-        raise jet_error(codes.JET_errSetAutoIncrementTooHigh, f"{given} as number in column {column.name}")
+        what = f"a number for column {column.name} that is not below the next one, {next_number(cursor, column)}"
+        raise jet_error(codes.JET_errSetAutoIncrementTooHigh, what)
 
 
 def _require_unique(cursor: Cursor, update: Update, column: Column, value: bytes, number: int, *, normalised: bool) -> None:

@@ -115,6 +115,7 @@ class VersionedTree:
     versions: TreeVersions = cython.declare(TreeVersions, visibility="readonly")
     dbid: int = cython.declare(cython.int, visibility="readonly")
     logged: bool = cython.declare(cython.bint, visibility="readonly")
+    title: str = cython.declare(object, visibility="public")  # what people call it, where somebody knows
     _lock: RLock = cython.declare(object)
 
     def __init__(self, database: TreeHome, objid: int, root: int, unique: bool, *, versioned: bool = True) -> None:
@@ -129,6 +130,7 @@ class VersionedTree:
         self.versions = self.store.tree(database.dbid, objid, self, unique=unique)
         self.dbid = database.dbid
         self.logged = database.logged
+        self.title = ""
         self._lock = self.instance.lock
 
     # -- changes ------------------------------------------------------------------------------------------------------
@@ -387,7 +389,7 @@ class VersionedTree:
         return node
 
     def _refusal(self, code: int, what: str) -> JetError:
-        return jet_error(code, f"{what}, in tree {self.objid}")
+        return jet_error(code, f"{what}, in {self.title or f'tree {self.objid}'}")
 
     # -- what roll-back and clean-up ask for -----------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from esent.records.layout import ENTRY_SIZE, FILL, HEADER_SIZE, OFFSET_MASK, OFF
 UNPACKED = -1
 """The slot of a column whose values only the long way can set."""
 
+_KEPT = FLAG_VERSION | FLAG_AUTOINCREMENT | FLAG_ESCROW
 _PECULIAR = (
     FLAG_VERSION
     | FLAG_AUTOINCREMENT
@@ -66,6 +67,11 @@ _utf16 = codecs.utf_16_le_encode
 
 Convert = Callable[[Column, Any], bytes]
 """Any Python value as the bytes a column stores, checked against its size; JetError for what it does not take."""
+
+
+def null_counts(column: Column) -> bool:
+    """Whether NULL in a new row is something else than nothing: where there is a default that the engine does not keep up."""
+    return not column.flags & _KEPT and column.default_value() is not None
 
 
 def _kind(column: Column) -> int:
@@ -111,9 +117,7 @@ def _stored(slot: _Slot, value: object, convert: Convert) -> bytes | None:
     kind: cython.int = slot.kind
     data: bytes
     try:
-        if type(value) is bytes:
-            if kind == _BIT:
-                return None
+        if kind == _BINARY and type(value) is bytes:
             data = value
         elif kind == _INTEGER and type(value) is int:
             data = slot.pack(value)
@@ -151,6 +155,7 @@ class RowPacker:
     _by_id: dict[int, _Slot] = cython.declare(dict)
     _folded: dict[str, _Slot] = cython.declare(dict)  # by the name in capitals
     _convert: Any = cython.declare(object)
+    _null_as_absent: set[str] = cython.declare(set)  # columns without a default
     _blank: list[bytes | None] = cython.declare(list)
     _required: list[int] = cython.declare(list)
     _fixed: int = cython.declare(cython.Py_ssize_t)
@@ -188,6 +193,7 @@ class RowPacker:
         self._fixed = max(fixed, default=0)
         self._variable = max(variable, default=-1) + 1
         self._shapes = {}
+        self._null_as_absent = {column.name for column in columns if not null_counts(column)}
         self.slots = {}
         self._by_name = {}
         self._by_id = {}
@@ -253,21 +259,21 @@ class RowPacker:
         return 0
 
     def pack(self, row: dict[str, Any], column: int = 0, value: bytes = b"") -> bytes | None:
-        """The record of a row; NULL, and what it leaves out, is as if it was never set. None: the long way has to.
+        """The record of a row, which has the defaults of what it leaves out. None: the long way has to.
 
         `value` goes into the fixed column with id `column` (unless that is 0), whatever its kind.
         """
         cells: list[bytes | None] = self._blank[:]
         slot: _Slot | None
         for name, given in row.items():
-            if given is None:
+            if given is None and name in self._null_as_absent:
                 continue
             slot = self._by_name.get(name)
             if slot is None:
                 slot = self._folded.get(name.upper())
                 if slot is None:
                     return None
-            if slot.number < 0 or cells[slot.number] is not None:
+            if given is None or slot.number < 0 or cells[slot.number] is not None:
                 return None
             data = _stored(slot, given, self._convert)
             if data is None:
