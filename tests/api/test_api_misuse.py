@@ -166,3 +166,21 @@ def test_a_transaction_that_closing_ended_is_not_taken_for_committed(tmp_path: P
         db.close()
     with esent.open(tmp_path / "a.edb") as again:
         assert len(again["rows"]) == 0
+
+
+def test_databases_of_one_name_in_two_folders(tmp_path: Path) -> None:
+    with esent.open(tmp_path / "one" / "a.edb") as one, esent.open(tmp_path / "two" / "a.edb") as two:
+        one.create_table("t", {"a": esent.Int32()})
+        assert (one.tables, two.tables) == (["t"], [])
+        with pytest.raises(esent.InstanceNameInUseError, match="one.a.edb"):
+            esent.open(tmp_path / "one" / "a.edb")
+        one["t"].insert(a=1)
+
+
+def test_what_is_no_database_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "a.edb").write_text("a text, and a short one")
+    for read_only in (False, True):
+        with pytest.raises(esent.ReadVerifyFailureError, match="this is no database"):
+            esent.open(tmp_path / "a.edb", read_only=read_only)  # type: ignore[call-overload]
+    assert (tmp_path / "a.edb").read_text() == "a text, and a short one"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.edb"]

@@ -164,7 +164,7 @@ class Database:
         if log_file_size is None and not (logs.is_dir() and detect_extension(logs, base_name)):
             log_file_size = LOG_FILE_SIZE  # of a new stream; one that is there keeps its size
         self.instance = Instance(
-            self.path.name,
+            os.fspath(self.path),
             directory=self.path.parent,
             log_directory=log_directory,
             base_name=base_name,

@@ -148,7 +148,7 @@ class DirectoryBackup:
         try:
             self.files.make_directory(self.work)
         except JetError as problem:
-            raise jet_error(codes.JET_errMakeBackupDirectoryFail, str(problem), file=self.work) from problem
+            raise jet_error(codes.JET_errMakeBackupDirectoryFail, problem.message, file=self.work) from problem
 
     def _make_root(self) -> None:
         if self.files.is_directory(self.root):
@@ -162,7 +162,7 @@ class DirectoryBackup:
             try:
                 self.files.make_directory(path)
             except JetError as problem:
-                raise jet_error(codes.JET_errInvalidPath, str(problem), file=path) from problem
+                raise jet_error(codes.JET_errInvalidPath, problem.message, file=path) from problem
             self._made_directories.append(path)
 
     def _clear_leftovers(self) -> None:
@@ -175,7 +175,7 @@ class DirectoryBackup:
                     self.files.remove(self.root / name)
             self.files.remove_tree(self.work)
         except JetError as problem:
-            raise jet_error(codes.JET_errDeleteBackupFileFail, str(problem), file=self.work) from problem
+            raise jet_error(codes.JET_errDeleteBackupFileFail, problem.message, file=self.work) from problem
 
     def _retire_new(self) -> None:
         """The set in `new` becomes the one in `old`, whose previous content goes."""
@@ -186,7 +186,7 @@ class DirectoryBackup:
             try:
                 self.files.remove_tree(old)
             except JetError as problem:
-                raise jet_error(codes.JET_errDeleteBackupFileFail, str(problem), file=old) from problem
+                raise jet_error(codes.JET_errDeleteBackupFileFail, problem.message, file=old) from problem
         self.files.rename(new, old)
 
     # ---- copying -------------------------------------------------------------------------------------------
