@@ -1,7 +1,7 @@
 """The power goes after a change of a file: what is there then must be what was committed, sound, and able to go on.
 
-Every cut is recovered by an instance of its own, whose files are recorded too, so that it can be cut short in its turn, and so can the
-one after it.
+Every cut is recovered by an instance of its own, whose files are recorded too, so that it can be cut short in its turn, and so
+can the one after it.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crash_lives import Life
 from crash_model import Contents, History, Row
-from process_reset import end_instances
 
 import esent
 from esent.errors import JetError
 from esent.tools.verify import Severity, verify_database
+from process_reset import end_instances
 from recovery_crash_files import FATES, Change, Disk, RecordingFiles
 
 AFTER = "after"  # the table that is made after a recovery
@@ -78,24 +79,38 @@ class Campaign:
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
         self.tally = Tally()
+        self.failures: list[str] = []
         self._sets_seen: dict[str, tuple[int, bool]] = {}
 
-    def every(self, story: Story, *, step: int = 1, offset: int = 0, depth: int = 1, most: int | None = None) -> None:
-        """Each `step`-th cut of a life, the fates in turn, and by chance one cut of each of `depth` recoveries that follow."""
-        last = len(story.changes) if most is None else min(most, len(story.changes))
-        cuts = (Cut(after, FATES[(after // step + offset) % len(FATES)], after) for after in range(offset % step, last + 1, step))
+    def every(self, story: Story, *, step: int = 1, turn: int = 0, depth: int = 1) -> None:
+        """Each `step`-th cut of a life, the fates in turn from the one of number `turn` on, and by chance one cut of each of
+        the `depth` recoveries that follow."""
+        places = range(0, len(story.changes) + 1, step)
+        cuts = (Cut(after, FATES[(place + turn) % len(FATES)], after) for place, after in enumerate(places))
         for cut, image in story.images(cuts):
             self.tally.cuts += 1
-            self.check(image, story.life, story.history.allowed(cut.after), [cut], depth)
-            self.check_sets(story, image, cut)
+            with self._collected():
+                self.check(image, story.life, story.history.allowed(cut.after), [cut], depth)
+            with self._collected():
+                self.check_sets(story, image, cut)
+
+    @contextmanager
+    def _collected(self) -> Iterator[None]:
+        """A failure is kept, and the campaign goes on."""
+        try:
+            yield
+        except AssertionError as problem:
+            self.failures.append(str(problem))
 
     def every_of_recovery(self, story: Story, cuts: Iterable[Cut]) -> None:
         """For some cuts of a life each cut of the recovery that follows, and one by chance of the recovery after that."""
         for cut, image in story.images(cuts):
             self.tally.cuts += 1
-            second = self.check(image, story.life, story.history.allowed(cut.after), [cut], 0)
-            for again, later in second.images(Cut(n, FATES[n % len(FATES)], n) for n in range(len(second.changes) + 1)):
-                self.check(later, story.life, second.history.allowed(again.after), [cut, again], 1)
+            with self._collected():
+                second = self.check(image, story.life, story.history.allowed(cut.after), [cut], 0)
+                for again, later in second.images(Cut(n, FATES[n % len(FATES)], n) for n in range(len(second.changes) + 1)):
+                    with self._collected():
+                        self.check(later, story.life, second.history.allowed(again.after), [cut, again], 1)
 
     def check(self, image: dict[str, bytes], before: Life, allowed: list[Contents], cuts: list[Cut], depth: int) -> Story:
         """Recover the files a cut left, look at everything, go on working, end; then cut that short."""
@@ -103,7 +118,7 @@ class Campaign:
         lay_out(image, folder)
         try:
             story = self._recover(image, folder, before, allowed)
-        except (AssertionError, JetError) as problem:
+        except Exception as problem:
             end_instances()
             raise AssertionError(f"{' then '.join(map(str, cuts))}: {problem!r}") from problem
         self.tally.recoveries += 1
@@ -143,7 +158,7 @@ class Campaign:
             allowed = story.history.reached(cut.after, least or 0)
             try:
                 self._restore(story.life, allowed, refusable=least is None)
-            except (AssertionError, JetError) as problem:
+            except Exception as problem:
                 end_instances()
                 raise AssertionError(f"{cut}: the set {name}: {problem!r}") from problem
 
@@ -203,6 +218,8 @@ def difference(found: Contents, allowed: list[Contents]) -> str:
             parts.append(f"{table}: {'missing' if there is None else 'not committed'}")
         elif there != wanted:
             rows = [n for n in {*there.rows, *wanted.rows} if there.rows.get(n) != wanted.rows.get(n)]
-            parts.append(f"{table}: rows {sorted(rows)[:20]}, {sorted(there.indexes ^ wanted.indexes)}, "
-                         f"{sorted(there.columns ^ wanted.columns)}")
+            parts.append(
+                f"{table}: rows {sorted(rows)[:20]}, {sorted(there.indexes ^ wanted.indexes)}, "
+                f"{sorted(there.columns ^ wanted.columns)}"
+            )
     return "; ".join(parts)

@@ -14,7 +14,6 @@ from typing import Any
 from crash_model import (
     Contents,
     History,
-    Contents,
     Row,
     State,
     Step,
@@ -244,8 +243,10 @@ def read_row(sesid: Any, tableid: Any) -> Row:
         return None if data is None else int.from_bytes(data, "little", signed=True)
 
     tags: list[bytes] = []
-    while (value := jet.JetRetrieveColumn(sesid, tableid, IDS["tags"], 0, jet.JET_RETINFO(itagSequence=len(tags) + 1))) is not None:
+    place = jet.JET_RETINFO()
+    while (value := jet.JetRetrieveColumn(sesid, tableid, IDS["tags"], 0, place)) is not None:
         tags.append(value)
+        place.itagSequence += 1
     return Row(
         name=jet.JetRetrieveColumn(sesid, tableid, IDS["name"]),
         code=number("code"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """The columns of a row but its id. `hits` is an escrow counter."""

@@ -102,9 +102,7 @@ class Chance:
         chosen = self.chosen
         actor = chosen.choice(self.actors)
         fate = chosen.random()
-        if not actor.level:
-            actor.begin()
-        elif fate < 0.04 and actor.level < 4:
+        if not actor.level or (fate < 0.04 and actor.level < 4):
             actor.begin()
         elif fate < 0.24:
             actor.commit(lazy=chosen.random() < lazy)
@@ -133,7 +131,7 @@ def founded(life: Life, *tables: str) -> Actor:
 def filled(actor: Actor, table: str, numbers: range, chosen: random.Random, sizes: tuple[int, ...] = (0, 30, 300)) -> None:
     with actor.transaction():
         for number in numbers:
-            actor.insert(table, number, Row(b"n%d" % (number % 7), number, (), chosen.randbytes(chosen.choice(sizes))))
+            actor.insert(table, number, Row(b"n%d" % (number % 7), number, (), chosen.randbytes(chosen.choice(sizes)) or None))
 
 
 def thinned(actor: Actor, table: str, chosen: random.Random, share: float) -> None:
@@ -169,7 +167,7 @@ def definitions(life: Life, chosen: random.Random) -> None:
 
 
 def dropped(life: Life, chosen: random.Random) -> None:
-    """Tables and indexes with long values are deleted while snapshots still see them; their pages go later, a portion at a time."""
+    """Tables and indexes with long values are deleted while snapshots still see them; their pages go later."""
     actor, reader = founded(life), life.actor()
     for number in range(5):
         table = TABLES[number % 2]
@@ -302,7 +300,11 @@ def streams(life: Life, chosen: random.Random) -> None:
         if number % 3 == 2:
             jet.JetStopBackupInstance(life.handle)
         else:
-            jet.JetGetLogInfoInstance(life.handle)
+            for path in jet.JetGetLogInfoInstance(life.handle):
+                file, _ = jet.JetOpenFileInstance(life.handle, path)
+                while jet.JetReadFileInstance(life.handle, file, 64 * 1024):
+                    chance.step()
+                jet.JetCloseFileInstance(life.handle, file)
             if number % 3 == 0:
                 jet.JetTruncateLogInstance(life.handle)
         jet.JetEndExternalBackupInstance(life.handle)

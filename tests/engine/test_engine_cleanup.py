@@ -11,6 +11,7 @@ import pytest
 from live_home import Home, complaints, recovered
 from live_trees import LiveDatabase
 
+import esent
 from esent import jet
 from esent.catalog.schema import Catalog
 from esent.errors import JetError
@@ -98,6 +99,55 @@ def test_an_index_whose_deletion_was_all_that_happened_leaves_no_page(tmp_path: 
     home.leave()
     report = recovered(home.folder, tmp_path / "again")
     assert (complaints(report), report.pages_leaked) == ([], 0)
+
+
+def leaking(tmp_path: Path) -> Home:
+    """An instance that dies while pages are on their way into a table."""
+    home = Home(tmp_path / "live")
+    home.fill(home.create_table("T1"), range(100))
+    table = Catalog.load(home.database.store).table("T1")
+    with home.sesid.target.implicit_transaction():
+        for _ in range(3):
+            take_page(home.database.store, home.sesid.target, TreeName(table.objid, table.root, unique=True), 0)
+    return home
+
+
+def attached_once(folder: Path) -> int:
+    """The leaked pages there are when an instance of its own has attached the database, and ended."""
+    jet.JetTerm(Home(folder, fresh=False).handle)
+    report = verify_database(folder / "db.edb")
+    assert complaints(report) == []
+    return report.pages_leaked
+
+
+def test_whoever_attaches_what_another_has_recovered_finds_what_was_lost(tmp_path: Path) -> None:
+    home = leaking(tmp_path)
+    home.leave()
+    soft_recover(RecoveryOptions(log_path=home.folder, alternate_path=home.folder))
+    assert verify_database(home.path).pages_leaked == 3
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    shutil.copyfile(home.path, elsewhere / "db.edb")
+    assert attached_once(home.folder) == 0
+    assert attached_once(elsewhere) == 0  # without the logs
+
+
+def test_a_restored_database_finds_what_was_lost(tmp_path: Path) -> None:
+    home = leaking(tmp_path)
+    (tmp_path / "set").mkdir()
+    jet.JetBackupInstance(home.handle, str(tmp_path / "set"))
+    home.leave()
+    esent.restore(tmp_path / "set", tmp_path / "restored")
+    assert verify_database(tmp_path / "restored" / "db.edb").pages_leaked == 3
+    assert attached_once(tmp_path / "restored") == 0
+
+
+def test_only_what_a_crash_has_left_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = leaking(tmp_path)
+    searched: list[object] = []
+    monkeypatch.setattr("esent.engine.cleanup.reclaim_space", lambda *found: searched.append(found))
+    jet.JetTerm(home.handle)
+    assert attached_once(home.folder) == 3
+    assert searched == []
 
 
 def deleted_nodes(path: Path) -> int:

@@ -12,8 +12,8 @@ What a cut may do to changes that no sync has made durable, its *fate*:
 Sectors are torn in logs, checkpoints and headers of databases. The format has no remedy for a torn page of a database: a page
 is written or not, but of a write of several pages any may be missing.
 
-A sync of a file makes its content durable, and its name, as a journal does; that a file went or got another name is durable when its
-directory was synced.
+A sync of a file makes its content durable, and its name, as a journal does; that a file went or got another name is durable
+when its directory was synced.
 """
 
 from __future__ import annotations
@@ -126,7 +126,6 @@ class Content:
 
     durable: bytearray
     pending: list[Change] = field(default_factory=list)
-    created: bool = False  # by the journal; its name is durable with its content
 
     def settle(self) -> None:
         for change in self.pending:
@@ -197,12 +196,12 @@ class Disk:
         elif change.kind == "sync":
             content = self.names[name]
             content.settle()
-            made = next((place for place, (_, each, of) in enumerate(self.journal) if each.kind == "create" and of is content), -1)
-            self._commit(made + 1)
+            self._commit(next((place for place, (_, _, made) in enumerate(self.journal, 1) if made is content), 0))
         elif change.kind == "sync directory":
-            folder = change.path
-            places = [place for place, (_, each, _) in enumerate(self.journal) if each.path.parent == folder or each.path == folder]
-            self._commit(max(places, default=-1) + 1)
+            inside = [
+                place for place, (_, each, _) in enumerate(self.journal, 1) if change.path in (each.path, each.path.parent)
+            ]
+            self._commit(max(inside, default=0))
         else:
             fresh = Content(bytearray()) if change.kind == "create" else None
             self._rename(self.names, name, change, fresh)

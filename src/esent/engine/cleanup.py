@@ -42,18 +42,18 @@ class Cleanup:
 
     # -- after recovery -------------------------------------------------------------------------------------------------
 
-    def attached(self, database: AttachedDatabase) -> None:
-        """A database was attached: if recovery has put it right, make the space free that a crash left to nobody, and have its
-        deleted nodes looked at later."""
+    def attached(self, database: AttachedDatabase, *, left_by_crash: bool) -> None:
+        """A database was attached. What recovery has put right, here or elsewhere, may be `left_by_crash`: make the space free
+        that nobody has, and have the deleted nodes looked at later, if it is known where they are."""
         traces = self._traces_of(database.path)
-        if traces is None or database.read_only:
+        if database.read_only or not (left_by_crash or traces is not None):
             return
         try:
             forest = Forest.of(Catalog.load(database.store))
-            reclaim_space(database, forest, traces)
+            reclaim_space(database, forest, forest.below)
         except JetError:
             return  # the next user of the database meets what is wrong, if anything is
-        if traces.leaves:
+        if traces is not None and traces.leaves:
             with self.instance.lock:
                 self._leaves[database] = forest, sorted(traces.leaves, reverse=True)
                 self.wake()

@@ -472,6 +472,7 @@ class Databases:
                 choice.check_database(held.file.header.format_version, path)
                 version = choice.raised_database(held.file.header.format_version)
             database = AttachedDatabase(instance, dbid, held, logged=logged, size_limit=size_limit)
+            left_by_crash = held.file.header.is_left_by_crash
             if version is not None and database.logged:
                 self.raise_log(choice)
             with instance.lock:  # nobody moves the checkpoint on between the record and the list
@@ -482,7 +483,7 @@ class Databases:
                 if version is not None:
                     database.raise_version(version)
                 self._attached[database.number] = database
-                instance.cleanup.attached(database)
+                instance.cleanup.attached(database, left_by_crash=left_by_crash)
         except BaseException:
             held.close()
             raise

@@ -18,8 +18,8 @@ from esent.engine.transactions import UnloggedWriter
 from esent.engine.versioned import VersionedTree
 from esent.errors import JetError
 from esent.pages.edit import PAGE_LONG_VALUE
-from esent.recovery.traces import Traces
 from esent.tree.account import tree_at
+from esent.tree.allocate import DATABASE_ROOT
 from esent.tree.defragment import LeafMerger
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Defragmentation:
                 and instance.cleanup.allowed
                 and instance.transactions.at_rest
             ):
-                reclaim_space(self.database, Forest.of(Catalog.load(self.database.store)), Traces())
+                reclaim_space(self.database, Forest.of(Catalog.load(self.database.store)), [DATABASE_ROOT])
 
     def _pass(self) -> bool:
         """Once over all trees; False where it was ended."""

@@ -8,11 +8,11 @@ ones look for those of the database when it is attached); here they become free 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from esent.catalog.schema import Catalog
-from esent.catalog.system import CATALOG_OBJID
 from esent.engine.long_value_writer import is_unreferenced, reclaim
 from esent.engine.transactions import UnloggedWriter
 from esent.engine.versioned import VersionedTree
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
     from esent.engine.transactions import Writer
     from esent.pages.cache import CachedPage
-    from esent.recovery.traces import Traces
 
 
 @dataclass(slots=True)
@@ -63,31 +62,23 @@ class Forest:
         return VersionedTree(database, objid, root, name.unique) if name.objid == objid else None
 
 
-def reclaim_space(database: AttachedDatabase, forest: Forest, traces: Traces) -> int:
-    """Make the pages free that nobody has in the database itself and in the trees that recovery changed (in all of them, if it
-    changed the catalogue); how many.
+def reclaim_space(database: AttachedDatabase, forest: Forest, roots: Iterable[int]) -> int:
+    """Make the pages free that nobody has in the trees with these root pages; how many. The database comes before its tables,
+    and a table before its indexes.
 
-    Nobody may have the database open. A tree in which anything does not add up is left as it is.
+    Nobody may be changing the database. A tree in which anything does not add up is left as it is.
     """
     store, instance = database.store, database.instance
     found = 0
     with instance.lock, instance.transactions.cleaning() as cleaner:
         writer = cleaner if database.logged else UnloggedWriter(cleaner)
-        below = forest.below
-        # a tree that has left the catalogue may have been below any
-        left = CATALOG_OBJID in traces.trees
-        changed = [r for r in below if r == DATABASE_ROOT or left or _is_changed(database, r, below[r], traces)]
-        names = {root: tree_at(store, root) for root in changed}
+        names = {root: tree_at(store, root) for root in roots}
         for name in names.values():
             settle_space(store, writer, name)
-        for root, name in names.items():  # the database first: no page is found twice
-            children = [tree_at(store, child) for child in below[root]]
+        for root, name in names.items():  # from above: no page is found twice
+            children = [tree_at(store, child) for child in forest.below[root]]
             found += _reclaim(database, writer, name, children)
     return found
-
-
-def _is_changed(database: AttachedDatabase, root: int, children: list[int], traces: Traces) -> bool:
-    return any(tree_at(database.store, each).objid in traces.trees for each in (root, *children))
 
 
 def _reclaim(database: AttachedDatabase, writer: Writer, name: TreeName, children: list[TreeName]) -> int:

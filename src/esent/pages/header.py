@@ -245,6 +245,11 @@ class DatabaseHeader:
             self.lgpos_last_resize = position
 
     @property
+    def is_left_by_crash(self) -> bool:
+        """Whether recovery has made it clean, and nobody has attached it since: there may be pages that nobody has."""
+        return self.is_clean and self.lgpos_attach != Lgpos() and self.logtime_detach == LogTime()
+
+    @property
     def is_shadowed(self) -> bool:
         """Whether the database keeps a shadow catalog."""
         return not self.db_flags & SHADOWING_OFF

@@ -56,12 +56,12 @@ def close_clean(db: RecoveredDatabase, writeback: WriteBack, at: Lgpos, *, hard:
         return
     if header.dbstate == DatabaseState.DIRTY_AND_PATCHED_SHUTDOWN:
         header.change_state(DatabaseState.DIRTY_SHUTDOWN)
-    now = LogTime.now()
     header.change_state(DatabaseState.CLEAN_SHUTDOWN)
     header.dbtime_dirtied = max(header.dbtime_dirtied, db.dbtime)
     header.objid_last = max(header.objid_last, db.objid)
     header.consistent_at(at)
-    header.logtime_consistent = header.logtime_detach = now
+    header.logtime_consistent = LogTime.now()
+    header.logtime_detach = LogTime()  # by which whoever attaches it next knows that it may hold what a crash left
     header.gen_recovering = 0
     header.bkinfo_full_cur = header.bkinfo_snapshot_cur = BackupInfo()
     if hard:

@@ -1,8 +1,7 @@
-"""What recovery leaves for the engine to tidy up: where pages were changed, so that nobody has to look everywhere.
+"""What recovery leaves for the engine to tidy up on leaves: where, so that nobody has to look everywhere.
 
-Undo by recovery leaves the nodes of undone inserts flagged deleted, as it leaves those that a clean-up had not come to; and
-space that was on its way from one tree to another when the power went belongs to none (`reference/log-and-recovery.md` 4.9,
-7.7).
+Undo by recovery leaves the nodes of undone inserts flagged deleted, as it leaves those that a clean-up had not come to
+(`reference/log-and-recovery.md` 4.9, 7.7).
 """
 
 from __future__ import annotations
@@ -16,15 +15,13 @@ from esent.pages.edit import NODE_DELETED, PAGE_LONG_VALUE, PAGE_SPACE_TREE
 
 @dataclass(slots=True)
 class Traces:
-    """Of one database: object ids of the trees that were changed, and leaves that have nodes flagged deleted or long values."""
+    """Of one database: leaves that have nodes flagged deleted or long values."""
 
-    trees: set[int] = field(default_factory=set)
     leaves: set[int] = field(default_factory=set)
 
     def note(self, pages: Iterable[CachedPage]) -> None:
         """Pages as they go to the file."""
         for page in pages:
-            self.trees.add(page.objid)
             flags = page.flags
             if page.is_leaf and not flags & PAGE_SPACE_TREE and (flags & PAGE_LONG_VALUE or has_deleted_node(page)):
                 self.leaves.add(page.pgno)
