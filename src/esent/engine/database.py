@@ -477,11 +477,11 @@ class Databases:
                 self.raise_log(choice)
             with instance.lock:  # nobody moves the checkpoint on between the record and the list
                 if database.logged:
-                    self._log_attach(session, database)
+                    self._log_attach(session, database, version)
                 elif not read_only:
                     database.stamp_attached_unlogged()
-                if version is not None:
-                    database.raise_version(version)
+                    if version is not None:
+                        database.raise_version(version)
                 self._attached[database.number] = database
                 instance.cleanup.attached(database, left_by_crash=left_by_crash)
         except BaseException:
@@ -509,7 +509,7 @@ class Databases:
             raise jet_error(codes.JET_errTooManyAttachedDatabases, f"{MOST_DATABASES} databases are attached")
         return free
 
-    def _log_attach(self, session: Session, database: AttachedDatabase) -> None:
+    def _log_attach(self, session: Session, database: AttachedDatabase, version: tuple[int, int, int] | None) -> None:
         """The record first, durable, then the header: a crash between leaves a clean file that recovery stamps again."""
         instance = self._instance
         header = database.header_image()
@@ -524,7 +524,25 @@ class Databases:
         )
         position = instance.append(record)
         instance.flush_log(position)
-        database.stamp_attached(position)
+        try:
+            database.stamp_attached(position)
+            if version is not None:
+                database.raise_version(version)
+        except JetError:
+            self._take_back(session, database, position)
+            raise
+
+    def _take_back(self, session: Session, database: AttachedDatabase, position: Lgpos) -> None:
+        """An attach failed behind its record: it ends at once. Where not even that can be written, recovery will have to."""
+        instance = self._instance
+        try:
+            database.stamp_attached(position)
+            end = instance.append(DetachDB(procid=session.procid, dbid=database.dbid, path=str(database.path)))
+            instance.flush_log(end)
+            database.stamp_clean(end)
+        except JetError as problem:
+            if instance.unavailable is None:
+                instance.unavailable = problem
 
     # -- databases that are being created -------------------------------------------------------------------------
 
