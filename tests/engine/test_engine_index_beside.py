@@ -218,7 +218,6 @@ def test_any_life(tmp_path: Path, seed: int) -> None:
     home, users = opened(tmp_path, 4)
     creator, *writers = users
     made: list[str] = []
-    refused = 0
     for step in range(160):
         user = chosen.choice(writers)
         action = chosen.random()
@@ -231,18 +230,11 @@ def test_any_life(tmp_path: Path, seed: int) -> None:
         elif action < 0.22 and user.level < 3:
             user.begin()
         elif action < 0.30:
-            try:
-                create(creator, f"i{step}")
-                made.append(f"i{step}")
-            except JetError as problem:
-                assert problem.code == jet.JET_errWriteConflict
-                refused += 1
+            create(creator, f"i{step}")
+            made.append(f"i{step}")
         elif action < 0.34 and made:
             creator.begin()
-            try:
-                create(creator, f"i{step}")
-            except JetError:
-                refused += 1
+            create(creator, f"i{step}")
             creator.rollback()
         elif action < 0.38 and len(made) > 2:
             jet.JetDeleteIndex(creator.sesid, creator.table, made.pop(0))

@@ -32,7 +32,7 @@ from esent.engine.callbacks import require_named
 from esent.engine.cursor import Cursor
 from esent.engine.index_build import build_index, require_empty
 from esent.engine.parameters import UnicodeDefault
-from esent.engine.schema import LiveTable, Schema, SessionTable, schema_of
+from esent.engine.schema import Entry, LiveTable, Schema, SessionTable, schema_of
 from esent.engine.table_view import forget_counters
 from esent.engine.transactions import UnloggedWriter
 from esent.errors import JetError, KeyDuplicateError, jet_error
@@ -504,11 +504,11 @@ def delete_column(cursor: Cursor, name: object, *, own_only: bool = False) -> No
         live.remove(session, entry)
 
 
-def _users(table: Table, column: Column) -> list[Index]:
+def _users(table: SessionTable, column: Column) -> list[Index]:
     """The indexes that refer to a column."""
     return [
         index
-        for index in (*table.indexes, *table.hidden_indexes)
+        for index in (*table.indexes, *table.hidden_indexes, *table.live.unbuilt)
         if any(table.segment_column(segment) is column for segment in (*index.segments, *index.conditions))
     ]
 
@@ -572,7 +572,7 @@ def set_column_default(
 
 
 def create_indexes(cursor: Cursor, wishes: Sequence[IndexWish]) -> None:
-    """JetCreateIndex...: all of them or none; what others are changing meanwhile is kept (`index_build`)."""
+    """JetCreateIndex...: all of them or none; others read and write the table meanwhile (`index_build`)."""
     session, database = cursor.session, cursor.database
     with session.implicit_transaction():
         live = require_changeable(cursor)
@@ -582,10 +582,11 @@ def create_indexes(cursor: Cursor, wishes: Sequence[IndexWish]) -> None:
             if index.is_primary:
                 require_empty(cursor)
             index.always_lcmap = True
-            _store_index(session, database, live, index)
+            entry = _store_index(session, database, live, index, built=index.is_primary)
             cursor.refresh_view()
             if not index.is_primary:
                 build_index(cursor, index)
+                live.is_built(entry)
 
 
 def _new_index(table: SessionTable, wish: IndexWish, database: AttachedDatabase) -> Index:
@@ -608,7 +609,9 @@ def _new_index(table: SessionTable, wish: IndexWish, database: AttachedDatabase)
     return index
 
 
-def _store_index(session: Session, database: AttachedDatabase, live: LiveTable, index: Index) -> None:
+def _store_index(
+    session: Session, database: AttachedDatabase, live: LiveTable, index: Index, *, built: bool = True
+) -> Entry[Index]:
     """Tree and row of an index."""
     if index.is_primary:
         index.objid, index.root = live.objid, live.base.root
@@ -617,7 +620,7 @@ def _store_index(session: Session, database: AttachedDatabase, live: LiveTable, 
         index.objid, index.root = tree.objid, tree.fdp
     with _duplicates_are(codes.JET_errIndexDuplicate, f"creating index {index.name} of table {live.base.name}"):
         schema_of(database).writer.add_index(session, live.objid, index)
-    live.add(session, live.indexes, index)
+    return live.add(session, live.indexes, index, built=built)
 
 
 def delete_index(cursor: Cursor, name: object) -> None:

@@ -64,14 +64,18 @@ def _holds_for_all(change: Transaction, oldest: Transaction | None) -> bool:
 
 
 class Entry(Generic[T]):
-    """Something that was added, and may have been removed, by a transaction; None: long ago."""
+    """Something that was added, and may have been removed, by a transaction; None: long ago.
 
-    __slots__ = ("added", "item", "removed")
+    `built`: others than its creator have to keep it up, as far as there is anything to keep up in it.
+    """
 
-    def __init__(self, item: T, added: Transaction | None = None) -> None:
+    __slots__ = ("added", "built", "item", "removed")
+
+    def __init__(self, item: T, added: Transaction | None = None, *, built: bool = True) -> None:
         self.item = item
         self.added = added
         self.removed: Transaction | None = None
+        self.built = built
 
     def visible(self, reader: Transaction | None) -> bool:
         return _holds(self.added, reader) and (self.removed is None or not _holds(self.removed, reader))
@@ -178,9 +182,9 @@ class LiveTable:
 
     # -- changes, which roll back with the transaction level of the session ----------------------------------------------------
 
-    def add(self, session: Session, entries: list[Entry[T]], item: T) -> None:
+    def add(self, session: Session, entries: list[Entry[T]], item: T, *, built: bool = True) -> Entry[T]:
         """Add an item; others see it when the transaction is committed."""
-        entry = Entry(item, session.open_transaction())
+        entry = Entry(item, session.open_transaction(), built=built)
         entries.append(entry)
         self._changed()
 
@@ -190,6 +194,17 @@ class LiveTable:
 
         session.on_rollback(undo)
         session.when_unneeded(lambda _: self.settle())
+        return entry
+
+    def is_built(self, entry: Entry[Index]) -> None:
+        """An index has what it needs: from now on everybody keeps it up."""
+        entry.built = True
+        self._changed()
+
+    @property
+    def unbuilt(self) -> list[Index]:
+        """The indexes that are being built."""
+        return [entry.item for entry in self.indexes if not entry.built]
 
     def remove(self, session: Session, entry: Entry[T]) -> None:
         """Remove an item; others see it until the transaction is committed."""
@@ -283,7 +298,7 @@ class SessionTable(Table):
         for entry in live.indexes:
             if entry.removed is None and _holds(entry.added, reader):
                 indexes.append(entry.item)
-            elif not entry.gone and (entry.removed is None or entry.removed is not reader):
+            elif entry.built and not entry.gone and (entry.removed is None or entry.removed is not reader):
                 hidden.append(entry.item)
         name = live.name(reader) or self.name
         key = (live.epoch, name, *map(id, columns), 0, *map(id, indexes), 0, *map(id, hidden))

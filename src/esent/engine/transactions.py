@@ -133,6 +133,21 @@ class UnloggedWriter(Writer):
         """There is nothing to precede."""
 
 
+class OuterLevelWriter(Writer):
+    """A session as pages see it that change for one of its outer levels."""
+
+    def __init__(self, session: Writer, level: int) -> None:
+        super().__init__(session.instance, session.procid)
+        self.level = level
+        self.trx_begin0 = session.trx_begin0
+        self._session = session
+
+    def log_begin(self) -> None:
+        """All levels of the session begin, as before any record of it."""
+        self._session.log_begin()
+        self.begin_position = self._session.begin_position
+
+
 class Transactions:
     """The transactions of one instance and their versions."""
 

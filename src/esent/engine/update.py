@@ -340,6 +340,7 @@ def make(cursor: Cursor, grbit: object = 0) -> bytes:
     if update is None or update.read_only:
         raise jet_error(codes.JET_errUpdateNotPrepared, f"no update of table {cursor.table.name} is prepared")
     with _all_or_nothing(cursor):
+        cursor.refresh_view()  # an index may have come while this waited
         bookmark = _make(cursor, update, options)
     cursor.update = None
     return cursor.shown_bookmark(bookmark)
@@ -507,6 +508,7 @@ def delete(cursor: Cursor) -> None:
         elif not cursor.update.failed:
             raise jet_error(codes.JET_errAlreadyPrepared, "deleting a record while it is being moved")
     with _all_or_nothing(cursor):
+        cursor.refresh_view()
         delete_at_once(cursor)
 
 

@@ -18,7 +18,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
 from esent.constants import codes
-from esent.engine.transactions import UnloggedWriter, Writer
+from esent.engine.transactions import OuterLevelWriter, UnloggedWriter, Writer
 from esent.engine.versioned_cursor import VersionedCursor
 from esent.errors import JetError, jet_error
 from esent.pages.edit import NODE_DELETED
@@ -390,6 +390,65 @@ class VersionedTree:
 
     def _refusal(self, code: int, what: str) -> JetError:
         return jet_error(code, f"{what}, in {self.title or f'tree {self.objid}'}")
+
+    # -- changes that follow from those of others ---------------------------------------------------------------------------
+
+    def insert_for(self, session: Session, original: Version, key: bytes, data: bytes) -> None:
+        """Insert a node that has to follow from `original`, a change another session made: it goes with that one, and whoever
+        sees the one sees the other. `session` does it if the other has committed.
+
+        JET_errKeyDuplicate where there is such a node, JET_errWriteConflict where a third session is changing it.
+        """
+        with self._lock:
+            unique: cython.bint = self.unique
+            bookmark = b"" if unique else data
+            node = self.nodes.find(key, None if unique else data)
+            writer, rceid = self._writer_for(session, original, key, bookmark)
+            if node is not None and not node.flags & NODE_DELETED:
+                raise self._refusal(codes.JET_errKeyDuplicate, "inserting a node whose key is taken")
+            before = node.data if node is not None and unique else b""
+            self._require_room(original.transaction, key, bookmark, len(before))
+            second: cython.longlong = 0
+            if node is None:
+                self.nodes.insert(writer, key, data, rceid=rceid)
+            elif unique:
+                second = self.store.next_rceid() if rceid else 0
+                self.nodes.flag_insert_and_replace(writer, key, data, rceid=rceid, rceid_replace=second)
+            else:
+                self.nodes.flag_insert(writer, key, data, rceid=rceid)
+            self.store.add_for(original, self.versions, OPER_INSERT, key, bookmark, rceid)
+            if node is not None and unique:
+                pgno = self._page_of(key, bookmark) if second else 0
+                self.store.add_for(original, self.versions, OPER_REPLACE, key, bookmark, second, before, pgno)
+
+    def delete_for(self, session: Session, original: Version, key: bytes, data: bytes) -> None:
+        """As `insert_for`, the deletion of a node. JET_errWriteConflict too where there is none with that data."""
+        with self._lock:
+            bookmark = b"" if self.unique else data
+            node = self.nodes.find(key, None if self.unique else data)
+            writer, rceid = self._writer_for(session, original, key, bookmark)
+            if node is None or node.flags & NODE_DELETED or node.data != data:
+                raise self._refusal(codes.JET_errWriteConflict, "deleting a node of another session that is not there")
+            self._require_room(original.transaction, key, bookmark, 0)
+            self.nodes.flag_delete(writer, key, bookmark, rceid=rceid)
+            pgno = self._page_of(key, bookmark) if rceid else 0
+            self.store.add_for(original, self.versions, OPER_FLAG_DELETE, key, bookmark, rceid, b"", pgno)
+
+    def _writer_for(self, session: Session, original: Version, key: bytes, bookmark: bytes) -> tuple[Writer, int]:
+        """Who changes a node so that it follows from `original`, and the id of the version; 0 for one that is not undone."""
+        transaction = original.transaction
+        chain = self.versions.chain(key, bookmark)
+        if chain is not None:
+            for version in chain.versions:
+                if not version.transaction.commit0 and version.transaction is not transaction:
+                    raise self._refusal(codes.JET_errWriteConflict, "changing a node that another session is changing")
+        if transaction.commit0:
+            return self._writer(session), 0
+        owner: Writer = transaction.owner
+        level = transaction.level_of(original)
+        if level < transaction.level:
+            owner = OuterLevelWriter(owner, level)
+        return self._writer(owner), self.store.next_rceid()
 
     # -- what roll-back and clean-up ask for -----------------------------------------------------------------------------
 

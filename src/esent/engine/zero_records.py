@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from esent.engine.collation import sort_key_of
 from esent.engine.index_entries import RecordValues
 from esent.engine.long_value_writer import plain_prefix, reclaim
 from esent.engine.record_buffer import separated_ids
+from esent.engine.schema import SessionTable
+from esent.engine.table_view import TableView
+from esent.engine.versioned import VersionedTree
 from esent.records import access
 from esent.records.columns import Column
 
 if TYPE_CHECKING:
     from esent.engine.cursor import Cursor
     from esent.engine.transactions import Writer
-    from esent.engine.versioned import VersionedTree
 
 _REFERENCES_OFFSET = 0
 _REFERENCES_SIZE = 4
@@ -23,11 +26,11 @@ class ZeroRecord:
     """A record that an escrow update was made to; called when no snapshot needs it as it was before."""
 
     def __init__(self, cursor: Cursor, bookmark: bytes, column: Column) -> None:
+        self.database = cursor.database
         self.view = cursor.view
         self.bookmark = bookmark
         self.column = column
         self.tree = cursor.primary.tree
-        self.indexes = [(index, cursor.index_tree(index)) for index in cursor.view.maintained]
         values = cursor.long_values()
         self.values = values.tree if values is not None else None
 
@@ -35,8 +38,15 @@ class ZeroRecord:
         image = settled_record(self.tree, self.bookmark)
         if image is None or not is_zero(image, self.column):
             return
+        table = self.view.table
+        if isinstance(table, SessionTable) and table.live.unbuilt:
+            self.tree.store.call_when_clean(self)  # the record has been seen by who builds an index
+            return
+        if not self.view.current:
+            self.view = TableView(table, self.view.page_size, sort_key_of)
         values = RecordValues(self.view, image, self._read)
-        for index, tree in self.indexes:
+        for index in self.view.maintained:
+            tree = VersionedTree(self.database, index.objid, index.root, index.is_unique)
             for key in values.keys(index):
                 _remove(tree, writer, key, self.bookmark)
         for lid in separated_ids(image, self.view.small_page):

@@ -32,6 +32,7 @@ cdef class Transaction:
     cdef public long long commit0
     cdef public list versions
     cdef readonly list marks
+    cdef readonly list bounds
 
 
 cdef class Version:

@@ -112,7 +112,8 @@ class Chain:
 class Transaction:
     """One transaction of a session: its snapshot, its levels, and the versions they made.
 
-    `commit0` is 0 while it is open. Levels are marks in one list, so that committing an inner one moves nothing.
+    `commit0` is 0 while it is open. Levels are marks in one list, so that committing an inner one moves nothing: `marks` has
+    where the versions of each level begin, `bounds` the ordinal from which on they are its own.
     """
 
     def __init__(self, owner: Any, begin0: cython.longlong) -> None:
@@ -121,6 +122,7 @@ class Transaction:
         self.commit0: int = 0
         self.versions: list[Version] = []
         self.marks: list[int] = []
+        self.bounds: list[int] = []
 
     @property
     def level(self) -> int:
@@ -132,7 +134,7 @@ class Transaction:
 
     def level_of(self, version: Version) -> int:
         """The level that a roll-back of would take the change away."""
-        return bisect_right(self.marks, version.ordinal)
+        return bisect_right(self.bounds, version.ordinal)
 
 
 @cython.cclass
@@ -270,16 +272,19 @@ class VersionStore:
     def push(self, transaction: Transaction) -> None:
         """One level more."""
         transaction.marks.append(len(transaction.versions))
+        transaction.bounds.append(len(transaction.versions))
 
     def merge(self, transaction: Transaction) -> None:
         """The innermost level, which is not the outermost, is committed into the one around it."""
         transaction.marks.pop()
+        transaction.bounds.pop()
 
     def commit(self, transaction: Transaction, commit0: int) -> None:
         """The outermost level: everything is visible to the snapshots taken from now on."""
         version: Version
         transaction.commit0 = commit0
         transaction.marks.clear()
+        transaction.bounds.clear()
         del self._open[transaction.begin0]
         self.epoch += 1
         if transaction.versions:
@@ -303,6 +308,7 @@ class VersionStore:
     def pop(self, transaction: Transaction) -> None:
         """The innermost level is rolled back; with the outermost the transaction is over."""
         transaction.marks.pop()
+        transaction.bounds.pop()
         if not transaction.marks:
             del self._open[transaction.begin0]
             self.epoch += 1  # its session sees what is committed now
@@ -380,6 +386,33 @@ class VersionStore:
                 self._images.setdefault((tree.dbid, pgno), {})[rceid] = version
         self.size += version._size()
         self.epoch += 1
+        return version
+
+    def add_for(
+        self,
+        original: Version,
+        tree: TreeVersions,
+        oper: cython.int,
+        key: bytes,
+        data: bytes,
+        rceid: cython.longlong = 0,
+        before: bytes = b"",
+        pgno: cython.longlong = 0,
+    ) -> Version:
+        """`add` for a change that has to follow from `original`, which another session made: in its transaction, committed or
+        not, and in its level."""
+        transaction: Transaction = original.transaction
+        version = self.add(transaction, tree, oper, key, data, rceid, before, 0, 0, pgno)
+        if transaction.commit0:
+            self._image_done(version)
+            self._close_image(tree, rceid)
+            return version
+        level: cython.Py_ssize_t = transaction.level_of(original)
+        if level < len(transaction.marks):
+            version.ordinal = original.ordinal
+            transaction.versions.insert(transaction.marks[level], transaction.versions.pop())
+            for deeper in range(level, len(transaction.marks)):
+                transaction.marks[deeper] += 1
         return version
 
     def add_action(
