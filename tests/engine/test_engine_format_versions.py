@@ -616,3 +616,35 @@ def test_info_tells_the_engine_format(efv: int, database: str, log: str, tmp_pat
     assert dict(describe(path).summary)["engine format"] == database
     logs = [each for each in path.parent.iterdir() if each.suffix in (".log", ".jtx") and "tmp" not in each.name]
     assert {dict(describe(each).summary)["engine format"] for each in logs} == {log}
+
+
+# ---- backup --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("efv", [8020, 9600])
+def test_a_backup_of_any_format_is_restored_in_it(efv: int, tmp_path: Path) -> None:
+    path = tmp_path / "live" / "db.edb"
+    path.parent.mkdir()
+    with esent.open(path, parameters={"EngineFormatVersion": efv}) as database:
+        database.create_table("n", {"id": esent.Int32(autoincrement=True), "v": esent.LongBinary()}, primary_key="id")
+        for number in range(40):
+            database["n"].insert(v=bytes([number]) * 5000)
+        with database.backup(tmp_path / "set") as backup:
+            backup.run()
+        database["n"].insert(v=b"later")
+    restored = tmp_path / "restored"
+    esent.restore(tmp_path / "set", restored)
+    goal = next(restored.rglob("db.edb"))
+    assert header_of(goal).format_version == database_version(ENGINE_FORMATS[efv])
+    assert [row.v for row in esent.ReadOnlyDatabase(goal)["n"]] == [bytes([number]) * 5000 for number in range(40)]
+    assert esent.verify(goal).ok
+
+
+def test_a_second_database_raises_the_log_of_the_first(tmp_path: Path) -> None:
+    path = new_database(tmp_path / "a")
+    running = Running(path.parent, "second", EngineFormatVersion=9180)
+    jet.JetCreateDatabase(running.sesid, running.path("second.edb"))
+    running.term()
+    assert header_of(path).format_version == (0x620, 20, 0)  # it was not attached
+    assert header_of(running.path("second.edb")).format_version == (0x620, 110, 240)
+    assert [str(log.version) for log in log_headers(path.parent)] == ["8.4000.5.16", "8.4000.60.140"]

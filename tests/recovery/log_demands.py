@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from esent.constants.formats import Feature
 from esent.log import kinds
-from esent.log.header import LogHeader
+from esent.log.header import LogHeader, LogVersion
 from esent.log.reader import LogFile
 from esent.log.records import Merge2, NodeRecord, Record, Split2
 from esent.pages.cache import CachedPage
@@ -84,6 +85,8 @@ class Demands:
         self.transactions: set[int] = set()
         self.rceids: set[int] = set()
         self.highest: dict[int, int] = {}  # dbtime by database
+        self.version = LogVersion()  # of the log
+        self.announced: dict[tuple[int, int], Any] = {}  # records of pages that are about to be taken into use
         self._closing = False  # between the mark of a clean end and the end
         self._last_macro: list[int] | None = None
         self._here = Lgpos()
@@ -98,6 +101,7 @@ class Demands:
     def header(self, header: LogHeader) -> None:
         """The list in a header names the databases that are attached where the log begins."""
         self._here, self._record = Lgpos(header.generation, 0, 0), header
+        self.version = header.version
         listed = {each.dbid for each in header.attachments}
         self.require(listed == self.attached or (self._closing and not listed), "the list of attached databases")
         for info in header.attachments:
@@ -132,6 +136,10 @@ class Demands:
             self.require(record.dbid in self.attached, f"database {record.dbid} is not attached")
             self.attached.discard(record.dbid)
             self.highest.pop(record.dbid, None)
+        elif kind == kinds.SET_DB_VERSION:
+            self._version(redo, record)
+        elif kind == kinds.NEW_PAGE:
+            self._new_page(redo, record)
         elif kind in OTHERS or kind == kinds.RECOVERY_UNDO2:
             return
         elif kind in (kinds.BEGIN0, kinds.BEGIN, kinds.COMMIT, kinds.COMMIT0, kinds.ROLLBACK):
@@ -140,6 +148,38 @@ class Demands:
             self._macro(redo, record)
         else:
             self._change(redo, record)
+
+    def _version(self, redo: Redo, record: Any) -> None:
+        self.require(record.dbid in self.attached, f"database {record.dbid} is not attached")
+        self.require(self.version.has(Feature.SET_DB_VERSION), f"in a log of version {self.version}")
+        db = redo.databases.get(record.dbid)
+        version = (record.major, record.update_major, record.update_minor)
+        self.require(db is None or version >= db.header.format_version, f"down to version {version}")
+
+    def _new_page(self, redo: Redo, record: Any) -> None:
+        self.require(record.dbid in self.attached, f"database {record.dbid} is not attached")
+        highest = self.highest.get(record.dbid, 0)
+        self.require(record.dbtime > highest, f"dbtime {record.dbtime} after {highest}")
+        self.highest[record.dbid] = max(highest, record.dbtime)
+        db = redo.databases.get(record.dbid)
+        if db is not None:
+            self.require(self._announces(db), "in a format without it")
+            self.require(0 < record.pgno <= db.file.page_count, f"page {record.pgno} is behind the end of the file")
+        self.announced[record.dbid, record.pgno] = record
+
+    def _announces(self, db: Any) -> bool:
+        return self.version.has(Feature.NEW_PAGE) and db.header.has(Feature.NEW_PAGE)
+
+    def _taken(self, db: Any, record: Any, *pages: int) -> None:
+        """Pages of nobody are filled: where the format has a record for that, it named the same session and tree before."""
+        for pgno in pages:
+            told = self.announced.pop((record.dbid, pgno), None)
+            if not self._announces(db):
+                continue
+            self.require(told is not None, f"page {pgno} is taken into use unannounced")
+            if told is not None:
+                mine = (told.procid, told.objid) == (record.procid, record.objid_fdp)
+                self.require(mine and told.dbtime < record.dbtime, f"page {pgno} was announced for something else")
 
     # -- transactions -----------------------------------------------------------------------------------------------------
 
@@ -267,6 +307,7 @@ class Demands:
         self.require(vertical == bool(page.flags & PAGE_ROOT), "a root splits downwards, and nothing else does")
         self.require((record.line_split == 0) == vertical, f"split at line {record.line_split}")
         self.require(bool(record.key_parent) != vertical, "the key for the parent")
+        self._taken(db, record, record.pgno_new)
         self.require(record.line_count == page.line_count + insert, f"{record.line_count} nodes")
         self.require(record.split_oper or not record.line_oper, "the line of no operation")
         self.require(record.line_oper < max(record.line_count, 1), "the line of the operation")
@@ -437,6 +478,7 @@ class Demands:
             return
         page = self._page(db, record)
         if record.kind == kinds.CONVERT_FDP2:
+            self._taken(db, record, record.pgno_oe, record.pgno_ae)
             self._convert(record, page)
             return
         self._owned(db, record, page)
@@ -499,6 +541,7 @@ class Demands:
             self.require((record.pgno_oe, record.pgno_ae) == (record.pgno + 1, record.pgno + 2), "the space trees")
             pages += [record.pgno_oe, record.pgno_ae]
             least = 3
+        self._taken(db, record, *pages)
         self.require(record.cpg_primary >= least, f"{record.cpg_primary} pages")
         self.require(record.pgno + record.cpg_primary - 1 <= db.file.page_count, "pages behind the end of the file")
         if record.pgno_fdp_parent:
@@ -571,6 +614,9 @@ class Demands:
         self.require(record.flags & (kinds.UNIQUE | kinds.SPACE_TREE), "in a tree that is not unique")
         self.require(record.old_size == len(data), f"{len(data)} bytes before, not {record.old_size}")
         self.require(record.new_size == len(record.data) > 0, f"{len(record.data)} bytes, not {record.new_size}")
+
+    def _ReplaceD(self, db: Any, record: Any, page: CachedPage) -> None:
+        self._node(record, page)
 
     def _delta(self, record: Any, page: CachedPage, size: int) -> None:
         key, data = self._node(record, page, deleted=False)

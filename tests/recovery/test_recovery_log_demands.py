@@ -58,8 +58,9 @@ def _process() -> Iterator[None]:
 class Churn:
     """Random work of two sessions on a table with all kinds of indexes and columns, and tables that come and go."""
 
-    def __init__(self, folder: Path, seed: int, page_size: int) -> None:
+    def __init__(self, folder: Path, seed: int, page_size: int, engine_format: int | None = None) -> None:
         self.folder = folder
+        self.parameters = {} if engine_format is None else {"EngineFormatVersion": engine_format}
         self.page_size = page_size
         self.random = random.Random(seed)
         self.extra = 0
@@ -70,7 +71,8 @@ class Churn:
 
     def start(self) -> Running:
         jet.JetSetSystemParameter(None, jet.JET_sesidNil, jet.JET_paramDatabasePageSize, self.page_size)
-        return Running(self.folder, "churn", DbExtensionSize=16, AlternateDatabaseRecoveryPath=str(self.folder))
+        alternate = str(self.folder)
+        return Running(self.folder, "churn", DbExtensionSize=16, AlternateDatabaseRecoveryPath=alternate, **self.parameters)
 
     def _create(self) -> None:
         wishes = [
@@ -246,6 +248,36 @@ def test_a_clean_life(page_size: int, seed: int, tmp_path: Path, monkeypatch: py
     churn.end()
     demands = replayed(folder, tmp_path / "goal", monkeypatch)
     assert missing(demands, [] if page_size > 8192 else EVERYDAY) == []
+
+
+@pytest.mark.parametrize("engine_format", [8020, 9120, 9600])
+def test_a_life_in_another_format(engine_format: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "life"
+    folder.mkdir()
+    churn = Churn(folder, 4, 4096, engine_format)
+    churn.work(80)
+    churn.crash()
+    churn.work(40)
+    churn.end()
+    demands = replayed(folder, tmp_path / "goal", monkeypatch)
+    newer = engine_format > 9000
+    assert missing(demands, ["Split2", "ConvertFDP2", *(["SetDbVersion", "NewPage"] if newer else [])]) == []
+    assert newer or not demands.seen.keys() & {"SetDbVersion", "NewPage"}
+
+
+@pytest.mark.fixtures
+@pytest.mark.parametrize("name", ["efv-9180", "efv-9600"])
+def test_the_original_announces_pages_as_it_is_judged_here(
+    name: str, fixtures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked of formats newer than the everyday one is what the original does."""
+    folder = fixtures.copy_set(f"engine/{name}", tmp_path / "set")
+    for path in (folder / "db.edb", folder / "edb.chk", folder / "db.jfm"):
+        path.unlink()
+    demands, _ = replay_strictly(folder, monkeypatch)
+    about = ("announced", "in a format without it", "behind the end", "down to version", "in a log of version")
+    assert [each for each in demands.wrong if any(part in each for part in about)] == []
+    assert missing(demands, ["NewPage", "SetDbVersion", "Split2", "ConvertFDP2"]) == []
 
 
 def test_a_life_with_crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

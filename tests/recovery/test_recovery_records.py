@@ -339,6 +339,17 @@ def test_the_version_is_raised(story: Story) -> None:
         assert file.header.format_version == (0x620, 60, 120)
 
 
+@pytest.mark.parametrize("major", [0, 0x621, 0xFFFFFFFF])
+def test_no_record_makes_a_database_something_else(major: int, story: Story) -> None:
+    story.add(SetDbVersion(1, major, 60, 120))
+    story.end()
+    with pytest.raises(JetError) as caught:
+        recover(story.folder)
+    assert caught.value.code == codes.JET_errLogCorrupted
+    with DatabaseFile(story.path) as file:
+        assert file.header.version == 0x620
+
+
 def test_an_unfinished_creation_leaves_no_file(tmp_path: Path) -> None:
     story = Story(tmp_path, finished=False)
     story.end()

@@ -383,7 +383,10 @@ def choose_header(primary: bytes, shadow: bytes, *, file: object = None) -> Head
     shadow_valid = is_valid_copy(shadow)
     if not primary_valid and not shadow_valid:
         raise jet_error(
-            codes.JET_errReadVerifyFailure, "reading the database header: this is no database, or both copies are damaged", file=file, offset=0
+            codes.JET_errReadVerifyFailure,
+            "reading the database header: this is no database, or both copies are damaged",
+            file=file,
+            offset=0,
         )
     image = primary if primary_valid else shadow
     return HeaderChoice(

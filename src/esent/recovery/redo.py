@@ -37,7 +37,7 @@ from esent.log.records import (
     UndoInfo,
     decode_sized,
 )
-from esent.pages.header import DatabaseState
+from esent.pages.header import FORMAT_MAJOR, DatabaseState
 from esent.pages.primitives import LGPOS_MIN, BackupInfo, Lgpos, LogTime
 from esent.recovery import redo_nodes, redo_trees
 from esent.recovery.attachments import Attachments
@@ -400,6 +400,8 @@ class Redo:
             return
         header = db.header
         version = (record.major, record.update_major, record.update_minor)
+        if record.major != FORMAT_MAJOR:
+            raise jet_error(codes.JET_errLogCorrupted, f"a database raised to version {version} at {at}", file=db.file.path)
         if self.options.format_choice is not None:
             self.options.format_choice.check_database(max(version, header.format_version), db.file.path)
         if header.raise_version(version):
