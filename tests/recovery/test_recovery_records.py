@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from esent.constants import codes
+from esent.errors import JetError
 from esent.log import kinds
 from esent.log.records import (
     Begin,
