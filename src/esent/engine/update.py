@@ -49,6 +49,7 @@ NO_VERSION = grbits.JET_bitUpdateNoVersion
 _LAST_NUMBER = {4: 0x7FFFFEFF, 8: 0x7FFFFFFFFFFFFEFF}
 _LAST_ROW = 0xFFFFFFFF
 NUMBERS_AT_ONCE = 16
+NUMBERS_WITHOUT_END = 1 << 64  # where the root of the table says nothing of numbers
 _BEFORE_INSERT, _AFTER_INSERT = grbits.JET_cbtypBeforeInsert, grbits.JET_cbtypAfterInsert
 _BEFORE_REPLACE, _AFTER_REPLACE = grbits.JET_cbtypBeforeReplace, grbits.JET_cbtypAfterReplace
 _BEFORE_DELETE, _AFTER_DELETE = grbits.JET_cbtypBeforeDelete, grbits.JET_cbtypAfterDelete
@@ -271,7 +272,9 @@ def draw_number(cursor: Cursor, column: Column) -> bytes:
         raise jet_error(codes.JET_errOutOfAutoincrementValues, f"numbering a row of table {cursor.table.name}")
     counters = cursor.counters
     reserved = counters.reserved_autoincrement
-    if number > reserved if reserved is not None else _is_kept_in_root(cursor):
+    if reserved is None and not _is_kept_in_root(cursor):
+        counters.reserved_autoincrement = NUMBERS_WITHOUT_END
+    elif reserved is None or number > reserved:
         _reserve_numbers(cursor, min(number + NUMBERS_AT_ONCE - 1, last))
     counters.next_autoincrement = number + 1
     return number.to_bytes(INHERENT_SIZE[column.coltyp], "little")

@@ -278,7 +278,7 @@ class LogStream:
             )
         param = dbms_param or header.dbms_param
         settings = StreamSettings(
-            max(version or header.version, DEFAULT_VERSION if header.version.is_legacy else header.version),
+            version or (DEFAULT_VERSION if header.version.is_legacy else header.version),
             engine_format_version,
             param,
             circular,
