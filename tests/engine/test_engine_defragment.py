@@ -97,6 +97,77 @@ def test_merging_saves_leaves_and_keeps_every_node(tmp_path: Path, unique: bool,
     database.close()
 
 
+def deep_tree(database: LiveDatabase, count: int, *, seed: int) -> tuple[VersionedTree, list[bytes]]:
+    """A tree of some levels, as what separates its keys is long."""
+    chosen = random.Random(seed)
+    tree = database.create_tree(unique=True)
+    groups = [chosen.randbytes(240) for _ in range(count // 12)]
+    keys = sorted(group + bytes([number]) for group in groups for number in range(12))
+    with database.session.implicit_transaction():
+        for key in chosen.sample(keys, len(keys)):
+            tree.insert(database.session, key, bytes(1700))
+    return tree, keys
+
+
+def pages_by_level(database: LiveDatabase, tree: VersionedTree) -> list[list[int]]:
+    """The pages of a tree, level by level; where a page leads on agrees with what is there."""
+    levels = [[tree.root]]
+    while not (pages := [database.store.get(pgno) for pgno in levels[-1]])[0].is_leaf:
+        below = []
+        for page in pages:
+            assert page.line_count > 0
+            assert all(page.key(line) < page.key(line + 1) or not page.key(line + 1) for line in range(page.line_count - 1))
+            for line in range(page.line_count):
+                child = database.store.get(page.child(line))
+                below.append(child.pgno)
+                if not child.is_leaf:
+                    assert child.key(child.line_count - 1) == page.key(line)
+        levels.append(below)
+    leaves = [database.store.get(pgno) for pgno in levels[-1]]
+    assert [leaf.next for leaf in leaves] == [*levels[-1][1:], 0]
+    assert [leaf.previous for leaf in leaves] == [0, *levels[-1][:-1]]
+    return levels
+
+
+@pytest.mark.parametrize(("seed", "pattern"), [(1, "thin"), (3, "ends"), (5, "middle")])
+def test_internal_pages_go_with_their_last_child(tmp_path: Path, seed: int, pattern: str) -> None:
+    chosen = random.Random(seed)
+    (tmp_path / "live").mkdir()
+    database = LiveDatabase(tmp_path / "live")
+    tree, keys = deep_tree(database, 400, seed=seed)
+    before = pages_by_level(database, tree)
+    assert len(before) >= 3
+    kept = {
+        "thin": [key for key in keys if chosen.random() < 0.04],
+        "ends": keys[:15] + keys[-15:],
+        "middle": keys[150:180],
+    }[pattern]
+    going = sorted(set(keys) - set(kept))
+    for start in range(0, len(going), 200):
+        with database.session.implicit_transaction():
+            for key in chosen.sample(going[start : start + 200], len(going[start : start + 200])):
+                tree.delete(database.session, key)
+        database.instance.transactions.clean()
+        pages_by_level(database, tree)
+    merge_all(database, tree)
+    after = pages_by_level(database, tree)
+    assert [key for key, _ in contents(database, tree)] == kept
+    assert len(after[-2]) < len(before[-2]) if pattern == "thin" else len(after[-2]) <= 3
+    fresh = [chosen.choice(keys) + chosen.randbytes(4) for _ in range(100)]
+    with database.session.implicit_transaction():
+        for key in fresh:
+            tree.insert(database.session, key, b"again")
+    final = pages_by_level(database, tree)
+    expected = contents(database, tree)
+    assert [key for key, _ in expected] == sorted(kept + fresh)
+    every = [pgno for level in final for pgno in level]
+    live = {pgno: comparable(database.store.read_page(pgno)) for pgno in every}
+    copy = database.kill_and_recover(tmp_path / "copy", lose_unwritten=False)
+    assert copy.contents(tree.root) == expected
+    assert {pgno: comparable(data) for pgno, data in copy.pages(every).items()} == live
+    database.close()
+
+
 def test_only_whole_pages(tmp_path: Path) -> None:
     database = LiveDatabase(tmp_path)
     tree = thinned(database, unique=True, seed=5, keep=0.4)

@@ -1,14 +1,14 @@
 """Sparse leaves of a tree put together while it is in use, a pair at a time, from its end to its begin.
 
-Leaves below one parent only are merged, and only such as no transaction has versions of: their nodes can move without anybody
-having to look for them again. What is between two leaves of different parents stays as it is.
+Only such leaves are merged as no transaction has versions of: their nodes can move without anybody having to look for them
+again. An internal page whose last child goes goes with it.
 """
 
 from __future__ import annotations
 
 from esent.pages.cache import CachedPage
-from esent.tree.live import NodeStore, TreeName, Writer
-from esent.tree.merge import NEIGHBOURS, can_save_one, plan_full_right, plan_partial_right
+from esent.tree.live import MERGE_PAGE_BECOMES_EMPTY, NodeStore, TreeName, Writer
+from esent.tree.merge import NEIGHBOURS, Path, can_save_one, plan_full_right, plan_partial_right
 from esent.tree.write import WritableTree
 
 Bookmark = tuple[bytes, bytes]
@@ -31,20 +31,16 @@ class LeafMerger:
         if self.leaf() is None or self._place is None:
             return False
         self._sweep(writer, self._place)
-        path = self._tree._path(self._bookmark(self._place))
-        if len(path) > 1 and path[-2][1]:
-            before = self.store.get(path[-2][0].child(path[-2][1] - 1))
-            if before.line_count:
-                _, key, data = before.node(0)
-                self._sweep(writer, (key, data))
+        before = self._before(self._tree._path(self._bookmark(self._place))[-1][0])
+        if before is not None:
+            self._sweep(writer, before)
         with self.store.steady():
-            path = self._tree._path(self._bookmark(self._place))
-            leaf = path[-1][0]
-            if leaf.is_root:
+            leaf = self._tree._path(self._bookmark(self._place))[-1][0]
+            before = self._before(leaf)
+            if before is None:
                 return False
-            parent, line = path[-2]
-            if line == 0 or not self._merge(writer, parent, line - 1, leaf):
-                return self._go_on(leaf)
+            if not self._merge(writer, self._tree._path(self._bookmark(before)), leaf):
+                self._place = before
         return True
 
     def leaf(self) -> CachedPage | None:
@@ -60,16 +56,15 @@ class LeafMerger:
         key, data = place
         return key if self.name.unique else key + data
 
-    def _go_on(self, leaf: CachedPage) -> bool:
-        """To the leaf before."""
+    def _before(self, leaf: CachedPage) -> Bookmark | None:
+        """The first node of the leaf before; None where there is no such leaf."""
         if not leaf.previous:
-            return False
+            return None
         before = self.store.get(leaf.previous)
         if not before.line_count:
-            return False
+            return None
         _, key, data = before.node(0)
-        self._place = key, data
-        return True
+        return key, data
 
     def _sweep(self, writer: Writer, place: Bookmark) -> None:
         """Remove the nodes of the leaf at a place that nobody can see any more."""
@@ -79,25 +74,27 @@ class LeafMerger:
             self._tree.delete(writer, key, b"" if self.name.unique else data)
         self.nodes_removed += len(dead)
 
-    def _merge(self, writer: Writer, parent: CachedPage, line: int, right: CachedPage) -> bool:
-        """Move nodes of the leaf at `line` of the parent to the one on its right; whether all of them went."""
+    def _merge(self, writer: Writer, path: Path, right: CachedPage) -> bool:
+        """Move nodes of the leaf at the end of a path to the one on its right; whether all of them went."""
         get = self.store.get
-        leaf = get(parent.child(line))
-        if leaf.next != right.pgno or not leaf.line_count:
+        leaf = path[-1][0]
+        parent, line = path[-2]
+        if leaf.next != right.pgno:
             return False
         neighbours = [right, *(get(parent.child(each)) for each in range(line, max(line - NEIGHBOURS + 1, -1), -1))]
         if not can_save_one(neighbours) or not self.store.is_settled(leaf) or not self.store.is_settled(right):
             return False
         left = get(leaf.previous) if leaf.previous else None
-        levels = plan_full_right(parent, line, leaf, left, right)
+        levels = plan_full_right(path, left, right)
         whole = levels is not None
         if levels is None and self.partial:
-            levels = plan_partial_right(parent, line, leaf, right)
+            levels = plan_partial_right(path, right)
         if levels is None:
             return False
+        gone = [level.page.pgno for level in levels if level.flags & MERGE_PAGE_BECOMES_EMPTY]
         self.store.begin(writer)
         self.store.merge(writer, self.name, levels)
-        if whole:
-            self.store.give_back(writer, self.name, leaf.pgno, 1)
-            self.pages_freed += 1
+        for pgno in gone:
+            self.store.give_back(writer, self.name, pgno, 1)
+        self.pages_freed += len(gone)
         return whole

@@ -25,34 +25,60 @@ FULL = 90  # percent of a page that merging fills
 NEIGHBOURS = 4  # leaves side by side out of which one is to be saved
 
 
-def plan_removal(
-    path: list[tuple[CachedPage, int]], left: CachedPage | None, right: CachedPage | None
-) -> list[MergeLevel] | None:
-    """The levels of a merge that removes the leaf at the end of `path` (pages with the line that leads on); `left` and `right`
-    are its siblings.
+Path = list[tuple[CachedPage, int]]
+"""The pages from the root to a leaf, each with the line that leads on."""
 
-    None where the ranges of keys of two internal pages would have to change, because a pointer that goes is the last one of a
-    page that is not the rightmost, or leads to the rightmost internal page, whose neighbour would be that then. The leaf stays,
-    with its deleted node.
+
+def plan_removal(path: Path, left: CachedPage | None, right: CachedPage | None) -> list[MergeLevel] | None:
+    """The levels of a merge that removes the leaf at the end of `path`; `left` and `right` are its siblings.
+
+    None where that cannot be said (`_without`): the leaf stays, with its deleted node.
     """
-    leaf = path[-1][0]
-    levels = [MergeLevel(leaf, 0, MERGE_EMPTY_PAGE, MERGE_PAGE_BECOMES_EMPTY, left, right)]
-    for page, line in reversed(path[:-1]):
+    leaf = MergeLevel(path[-1][0], 0, MERGE_EMPTY_PAGE, MERGE_PAGE_BECOMES_EMPTY, left, right)
+    parent, line = path[-2]
+    if left is not None and 0 < line == parent.line_count - 1 and parent.key(line):
+        leaf.kind = MERGE_FULL_LEFT
+        leaf.parent = parent
+        return [MergeLevel(parent, line, 0, MERGE_DELETE_NODE | MERGE_KEY_CHANGE), leaf]
+    return _without(path, leaf)
+
+
+def _without(path: Path, leaf: MergeLevel) -> list[MergeLevel] | None:
+    """The levels of a merge after which nothing leads to a leaf any more: pages whose only pointer goes go too.
+
+    Where the last pointer of a page goes the page ends at the one before, and its right neighbour has the keys in between. None
+    if it has none: a page would be the rightmost one that does not lead to the last keys; and where a key has no room.
+    """
+    levels = [leaf]
+    for place in range(len(path) - 2, -1, -1):
+        page, line = path[place]
         levels[0].parent = page
-        count = page.line_count
-        if count == 1:
+        if page.line_count == 1:
             levels.insert(0, MergeLevel(page, line, 0, MERGE_PAGE_BECOMES_EMPTY))
             continue
-        level = MergeLevel(page, line, 0, MERGE_DELETE_NODE)
-        if line == count - 1 and len(levels) > 1:
+        going = MergeLevel(page, line, 0, MERGE_DELETE_NODE)
+        levels.insert(0, going)
+        if line < page.line_count - 1 or (not page.key(line) and place == len(path) - 2):
+            return levels
+        if not page.key(line):
             return None
-        if line == count - 1 and page.key(line):
-            if left is None:
-                return None
-            levels[0].kind = MERGE_FULL_LEFT
-            level.flags |= MERGE_KEY_CHANGE
-        levels.insert(0, level)
-        return levels
+        leaf.separator = page.key(line - 1)
+        above = _ending_at(path[:place], leaf.separator, going)
+        return None if above is None else above + levels
+    return None
+
+
+def _ending_at(path: Path, bound: bytes, below: MergeLevel) -> list[MergeLevel] | None:
+    """The levels above a page that ends at another key now; None where one of the pages has no room for it."""
+    levels: list[MergeLevel] = []
+    for page, line in reversed(path):
+        if len(bound) + POINTER + TAG > page.free:
+            return None
+        below.parent = page
+        below = MergeLevel(page, line, 0, MERGE_KEY_CHANGE)
+        levels.insert(0, below)
+        if line < page.line_count - 1:
+            return levels
     return None
 
 
@@ -76,27 +102,22 @@ def can_save_one(leaves: Sequence[CachedPage]) -> bool:
     return False
 
 
-def plan_full_right(
-    parent: CachedPage, line: int, leaf: CachedPage, left: CachedPage | None, right: CachedPage
-) -> list[MergeLevel] | None:
-    """The levels of a merge that moves all nodes of a leaf in front of those of the next one; None where there is no room.
-
-    Their pointers are at `line` of `parent` and behind it; `left` is the sibling on the other side.
-    """
+def plan_full_right(path: Path, left: CachedPage | None, right: CachedPage) -> list[MergeLevel] | None:
+    """The levels of a merge that moves all nodes of the leaf at the end of `path` in front of those of the next one; None where
+    there is no room. `left` is the sibling on the other side."""
+    leaf = path[-1][0]
     nodes = leaf.nodes()
     prefix = right.prefix()
     if any(flags & NODE_DELETED for flags, _, _ in nodes):
         return None
     if sum(stored_size(key, data, prefix) for _, key, data in nodes) > room(right):
         return None
-    return [
-        MergeLevel(parent, line, 0, MERGE_DELETE_NODE),
-        MergeLevel(leaf, 0, MERGE_FULL_RIGHT, MERGE_PAGE_BECOMES_EMPTY, left, right, parent),
-    ]
+    return _without(path, MergeLevel(leaf, 0, MERGE_FULL_RIGHT, MERGE_PAGE_BECOMES_EMPTY, left, right))
 
 
-def plan_partial_right(parent: CachedPage, line: int, leaf: CachedPage, right: CachedPage) -> list[MergeLevel] | None:
+def plan_partial_right(path: Path, right: CachedPage) -> list[MergeLevel] | None:
     """The levels of a merge that moves as many nodes as fit from the end of a leaf to the next one; None where none does."""
+    leaf = path[-1][0]
     nodes = leaf.nodes()
     prefix = right.prefix()
     free = room(right)
@@ -109,10 +130,6 @@ def plan_partial_right(parent: CachedPage, line: int, leaf: CachedPage, right: C
         at -= 1
     if at == len(nodes):
         return None
-    bound = separator(nodes[at - 1], nodes[at])
-    if len(bound) + POINTER + TAG > parent.free:
-        return None
-    return [
-        MergeLevel(parent, line, 0, MERGE_KEY_CHANGE),
-        MergeLevel(leaf, 0, MERGE_PARTIAL_RIGHT, 0, None, right, parent, at, bound),
-    ]
+    level = MergeLevel(leaf, 0, MERGE_PARTIAL_RIGHT, 0, None, right, None, at, separator(nodes[at - 1], nodes[at]))
+    above = _ending_at(path[:-1], level.separator, level)
+    return None if above is None else [*above, level]

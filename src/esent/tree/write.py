@@ -21,6 +21,7 @@ from esent.errors import JetError, jet_error
 from esent.pages.cache import CachedPage
 from esent.pages.edit import NODE_DELETED, PAGE_ROOT, PAGE_SPACE_TREE
 from esent.tree.live import (
+    MERGE_PAGE_BECOMES_EMPTY,
     OPER_FLAG_INSERT_AND_REPLACE,
     OPER_INSERT,
     OPER_NONE,
@@ -561,7 +562,7 @@ class WritableTree:
             levels = plan_removal(path, left, right)
             if levels is None:
                 return
-            gone = [level.page for level in levels[1:]]
+            gone = [level.page for level in levels if level.flags & MERGE_PAGE_BECOMES_EMPTY]
             self.store.merge(writer, self.name, levels)
         for page in gone:
             self.store.give_back(writer, self.name, page.pgno, 1)
