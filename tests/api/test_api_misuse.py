@@ -172,7 +172,7 @@ def test_databases_of_one_name_in_two_folders(tmp_path: Path) -> None:
     with esent.open(tmp_path / "one" / "a.edb") as one, esent.open(tmp_path / "two" / "a.edb") as two:
         one.create_table("t", {"a": esent.Int32()})
         assert (one.tables, two.tables) == (["t"], [])
-        with pytest.raises(esent.InstanceNameInUseError, match="one.a.edb"):
+        with pytest.raises(esent.InstanceNameInUseError, match="one"):
             esent.open(tmp_path / "one" / "a.edb")
         one["t"].insert(a=1)
 

@@ -337,7 +337,7 @@ class Database:
     ) -> Backup:
         """A streaming backup into a directory while the database is in use; `run` takes it, `stop` (any thread) ends it.
 
-        It holds every commit made before it ended. `incremental` wants `circular_logging` off.
+        It holds every commit made before it took the logs, which comes last. `incremental` wants `circular_logging` off.
         """
         return self.instance.backup(destination, incremental=incremental, atomic=atomic, progress=progress)
 

@@ -9,6 +9,8 @@ stable storage:
 - incremental: logs are moved in ascending order, so that the set is whole, and longer, at every moment.
 
 Logs are deleted from the instance only afterwards. A failure removes everything this call made.
+
+Another process asks for a stop by a file beside the directory (`stop_request`), which the backup removes as it stops.
 """
 
 from __future__ import annotations
@@ -87,6 +89,7 @@ class DirectoryBackup:
         self.status = status if not self.incremental else None
         self.progress = progress
         self.work = root / WORK
+        self._stop_request = stop_request(root)
         self._made_directories: list[Path] = []
         self._published: list[Path] = []
         self._databases: list[str] = []
@@ -96,6 +99,8 @@ class DirectoryBackup:
         """Copy, publish, delete logs, end; returns the outcome of the end. On failure everything made here is removed."""
         try:
             self._prepare_directory()
+            if self.files.exists(self._stop_request):  # of an earlier backup, which had ended
+                self.files.remove(self._stop_request)
             if self.status:
                 self.status(grbits.JET_sntBegin, 0, 100)
             if not self.incremental:
@@ -210,6 +215,7 @@ class DirectoryBackup:
             while done < size:
                 if self.host.terminating:
                     raise jet_error(codes.JET_errTermInProgress, "the instance is terminating")
+                self._look_for_stop()
                 data = context.read_file(handle, CHUNK_PAGES * self.host.page_size)
                 if not isinstance(data, bytes) or not data:
                     raise jet_error(codes.JET_errReadVerifyFailure, "a file ended early while it was copied", file=path)
@@ -219,6 +225,11 @@ class DirectoryBackup:
                     self.progress(Path(path), done, size)
             target.sync()
         context.close_file(handle)
+
+    def _look_for_stop(self) -> None:
+        if self.files.exists(self._stop_request):
+            self.files.remove(self._stop_request)
+            self.context.stop()
 
     # ---- publishing ----------------------------------------------------------------------------------------
 
@@ -269,6 +280,11 @@ class DirectoryBackup:
             self.files.remove_tree(path)
         elif self.files.exists(path):
             self.files.remove(path)
+
+
+def stop_request(root: Path) -> Path:
+    """The file whose appearance stops a backup into `root`."""
+    return root.with_name(f".{root.name}.stop")
 
 
 def patch_name(database: str) -> str:

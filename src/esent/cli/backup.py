@@ -25,7 +25,7 @@ NEW_LOG_SIZE = 1024 * 1024
 INTERRUPTED = 130
 
 
-@click.command("backup")
+@click.command("backup", short_help="Take a streaming backup of databases into a directory.")
 @click.argument(
     "databases", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE..."
 )

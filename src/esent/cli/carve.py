@@ -18,7 +18,7 @@ from esent.pages.database_file import DatabaseFile
 from esent.tools.carve import Carver, CarveSummary
 
 
-@click.command("carve")
+@click.command("carve", short_help="List deleted rows that are still in pages and logs.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
 @click.argument("logs", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[LOG|DIR]...")
 @click.option("--table", "tables", multiple=True, metavar="NAME", help="Only rows of this table; may be given several times.")

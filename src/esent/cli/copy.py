@@ -21,7 +21,7 @@ CHUNK_PAGES = 128
 _REPAIRABLE, _WRONG = 3, 2
 
 
-@click.command("copy")
+@click.command("copy", short_help="Copy a database page by page, and check it.")
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
 @click.argument("destination", type=click.Path(path_type=Path), metavar="NEW")
 @json_option

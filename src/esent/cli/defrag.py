@@ -12,7 +12,7 @@ from esent.tools.compact import compact_file
 from esent.tools.verify import verify_database
 
 
-@click.command("defrag")
+@click.command("defrag", short_help="Write a compact copy of a database.")
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
 @click.argument("destination", type=click.Path(path_type=Path), metavar="NEW")
 @click.option("--format-version", type=int, metavar="EFV", help="Engine format version of NEW, as 9180; else that of FILE.")

@@ -28,7 +28,7 @@ BATCH = 10
 CHUNK = 64 * 1024
 
 
-@click.command("demo")
+@click.command("demo", short_help="See the main job done on a database of its own.")
 @click.argument("directory", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--keep", is_flag=True, help="Keep the files of the demo and say where they are.")
 def command(directory: Path | None, keep: bool) -> None:

@@ -18,7 +18,7 @@ from esent.tools.log_dump import dump_json, dump_text
 from esent.tree.source import PageSource
 
 
-@click.command("dump")
+@click.command("dump", short_help="Print every row of a database, or every record of a log, as JSON lines.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 @click.option("--system", is_flag=True, help="The engine's own tables too.")

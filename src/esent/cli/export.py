@@ -16,7 +16,7 @@ from esent.tools.where import ConditionError
 _SHOWN = 20  # losses of a table that are printed; all are in the manifest
 
 
-@click.command("export")
+@click.command("export", short_help="Write tables as JSON lines, CSV, Parquet, SQLite or Arrow files.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--to", "form", type=click.Choice(FORMATS), required=True, help="The format.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The new folder that everything goes to.")

@@ -10,7 +10,7 @@ from esent.cli.console import aligned, json_option, print_json
 from esent.tools.info import describe
 
 
-@click.command("info")
+@click.command("info", short_help="Say what a file is and what its header says.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 def command(file: Path, as_json: bool) -> None:

@@ -15,7 +15,8 @@ import click
 from esent.errors import JetError
 
 COMMANDS = (
-    "backup", "carve", "copy", "defrag", "demo", "dump", "export", "info", "recover", "repair", "restore", "tables", "verify",
+    "backup", "carve", "copy", "defrag", "demo", "dump", "export", "info", "recover", "repair", "restore", "stop-backup",
+    "tables", "verify",
 )  # fmt: skip
 
 
@@ -28,7 +29,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"esent.cli.{cmd_name}").command
+        command = importlib.import_module(f"esent.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

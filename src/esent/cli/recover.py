@@ -40,7 +40,7 @@ def _mapping(_ctx: click.Context, _option: click.Parameter, values: tuple[str, .
     return result or None
 
 
-@click.command("recover")
+@click.command("recover", short_help="Bring dirty databases back with their logs.")
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
 @click.option("--base", help="Base name of the logs, where DIR has several streams.")
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), metavar="COPYDIR", help="Recover in this copy of DIR.")

@@ -18,7 +18,7 @@ from esent.tools.repair import RepairReport
 SHOWN_LOSSES = 40
 
 
-@click.command("repair")
+@click.command("repair", short_help="Save what can be kept of a damaged database.")
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
 @click.option("--to", "destination", required=True, type=click.Path(path_type=Path), metavar="NEW", help="The new database.")
 @click.option("--logs", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Where the logs of FILE are.")

@@ -11,7 +11,7 @@ from esent.cli.console import json_option, print_json
 from esent.tools.verify import verify_database
 
 
-@click.command("restore")
+@click.command("restore", short_help="Put the databases of a backup back.")
 @click.argument("backup", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("destination", type=click.Path(file_okay=False, path_type=Path), metavar="DEST")
 @click.option(

@@ -24,7 +24,7 @@ from esent.tree.source import PageSource
 from esent.tree.space import owned_extents
 
 
-@click.command("tables")
+@click.command("tables", short_help="List tables, columns and indexes.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--system", is_flag=True, help="The engine's own tables too.")
 @click.option("--columns", "details", is_flag=True, help="Each table's columns and indexes too.")

@@ -18,7 +18,7 @@ from esent.tools.verify_logs import verify_log
 SHOWN_FINDINGS = 20
 
 
-@click.command("verify")
+@click.command("verify", short_help="Check every page, log and index entry.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--keys/--no-keys", default=True, help="Make the keys of every record anew and compare them with the indexes.")
 @json_option
