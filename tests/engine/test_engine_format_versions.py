@@ -648,3 +648,30 @@ def test_a_second_database_raises_the_log_of_the_first(tmp_path: Path) -> None:
     assert header_of(path).format_version == (0x620, 20, 0)  # it was not attached
     assert header_of(running.path("second.edb")).format_version == (0x620, 110, 240)
     assert [str(log.version) for log in log_headers(path.parent)] == ["8.4000.5.16", "8.4000.60.140"]
+
+
+# ---- other readers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("efv", [8020, 9060, 9180, 9600])
+def test_other_readers_see_the_rows(efv: int, tmp_path: Path) -> None:
+    pyesedb, ese = pytest.importorskip("pyesedb"), pytest.importorskip("dissect.database.ese")
+    path = tmp_path / "a" / "db.edb"
+    path.parent.mkdir()
+    work(path, efv)
+    with esent.ReadOnlyDatabase(path) as database:
+        mine = [(row.id, row.name, row.photo) for row in database["rows"]]
+    with path.open("rb") as stream:
+        records = list(ese.ESE(stream).table("rows").records())
+        assert [(each.get("id"), each.get("name").rstrip("\0"), bytes(each.get("photo"))) for each in records] == mine
+    peer = pyesedb.file()
+    peer.open(str(path))
+    table = peer.get_table_by_name("rows")
+    assert table.get_number_of_records() == len(mine)
+    for number, (key, name, photo) in enumerate(mine):
+        record = table.get_record(number)
+        assert int.from_bytes(record.get_value_data(0), "little") == key
+        assert record.get_value_data(1).decode("utf-16-le").rstrip("\0") == name
+        value = record.get_value_data_as_long_value(2) if record.is_long_value(2) else None
+        assert (value.get_data() if value is not None else record.get_value_data(2)) == photo
+    peer.close()
