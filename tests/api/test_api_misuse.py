@@ -184,3 +184,19 @@ def test_what_is_no_database_is_told_so(tmp_path: Path) -> None:
             esent.open(tmp_path / "a.edb", read_only=read_only)  # type: ignore[call-overload]
     assert (tmp_path / "a.edb").read_text() == "a text, and a short one"
     assert [path.name for path in tmp_path.iterdir()] == ["a.edb"]
+
+
+def test_databases_beside_each_other_need_a_folder_each_for_their_logs(tmp_path: Path) -> None:
+    with esent.open(tmp_path / "a.edb") as one:
+        one.create_table("t", {"a": esent.Int32()})
+        for options in ({}, {"base_name": "two"}):
+            with pytest.raises(esent.TempPathInUseError, match="another one needs a log_directory of its own"):
+                esent.open(tmp_path / "b.edb", **options)  # type: ignore[call-overload]
+        with esent.open(tmp_path / "b.edb", log_directory=tmp_path / "logs") as two:
+            two.create_table("u", {"a": esent.Int32()})
+            assert (one.tables, two.tables) == (["t"], ["u"])
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith("b")} == {"b.edb"}
+    with esent.open(tmp_path / "b.edb", log_directory=tmp_path / "logs") as two:
+        assert two.tables == ["u"]
+    with esent.open(tmp_path / "made" / "c.edb", log_directory=tmp_path / "other"):
+        assert [path.name for path in (tmp_path / "made").iterdir()] == ["c.edb"]

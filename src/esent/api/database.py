@@ -31,6 +31,7 @@ from esent.tools.known import Application, KnownNames
 
 PathLike = str | os.PathLike[str]
 PAGE_SIZE = 4096
+_FOLDER_IN_USE = frozenset({codes.JET_errTempPathInUse, codes.JET_errLogFilePathInUse, codes.JET_errSystemPathInUse})
 LOG_FILE_SIZE = 1024 * 1024
 VERSION_PAGES = 2048  # of 32 KB: a transaction is whole or none, and people do not count its rows
 
@@ -165,15 +166,20 @@ class Database:
             log_file_size = LOG_FILE_SIZE  # of a new stream; one that is there keeps its size
         self.instance = Instance(
             os.fspath(self.path),
-            directory=self.path.parent,
-            log_directory=log_directory,
+            directory=logs,
             base_name=base_name,
             page_size=self.page_size,
             log_file_size=log_file_size,
             circular_logging=circular_logging,
             parameters={"MaxVerPages": VERSION_PAGES, **(parameters or {})},
         )
-        self.instance.start()
+        try:
+            self.instance.start()
+        except JetError as problem:
+            if problem.code not in _FOLDER_IN_USE:
+                raise
+            what = "a database that is open has its logs in this folder; another one needs a log_directory of its own"
+            raise jet_error(problem.code, what, file=logs) from problem
         try:
             with self.instance.session() as sesid:
                 if self.path.exists():  # asked now: recovery may have made it

@@ -59,7 +59,8 @@ def open(
 ) -> Database | ReadOnlyDatabase:
     """Open a database with an instance of its own, creating file and folder where missing, recovering it after a crash.
 
-    Logs are beside the file, or in `log_directory`; give every database a folder of its own, or a `base_name`. With
+    Logs and checkpoint are beside the file, or in `log_directory`: databases that are open at the same time need a folder each
+    for theirs, and those that take turns in one a `base_name` each. With
     `circular_logging` logs that are no longer needed are used again; without it they are kept until a backup, for incremental
     backups and for recovery of a restored backup up to now. `page_size` counts for new files; all databases that a process has
     open share one. `log_file_size` is in bytes (default: that of the logs that are there, else 1 MiB). `parameters` are system

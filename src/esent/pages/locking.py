@@ -19,8 +19,11 @@ from esent.pages.filesystem import File, os_error
 class FileLock:
     """The exclusive lock on an open file; closing the file releases it too."""
 
-    def __init__(self, file: File, *, shared: bool = False) -> None:
-        """Take the lock or raise JET_errFileAccessDenied at once; never waits. A `shared` one only keeps exclusive ones out."""
+    def __init__(self, file: File, *, shared: bool = False, taken: str = "in use by another instance") -> None:
+        """Take the lock or raise JET_errFileAccessDenied at once, saying `taken`; never waits.
+
+        A `shared` one only keeps exclusive ones out.
+        """
         self._file = file
         try:
             if sys.platform == "win32":
@@ -34,7 +37,7 @@ class FileLock:
                 fcntl.flock(file.fileno(), (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as problem:
             if problem.errno in (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK):
-                raise jet_error(codes.JET_errFileAccessDenied, "in use by another instance", file=file.path) from problem
+                raise jet_error(codes.JET_errFileAccessDenied, taken, file=file.path) from problem
             raise os_error(problem, "locking", file.path) from problem
 
     def release(self) -> None:
@@ -60,7 +63,7 @@ class DirectoryLock:
             raise os_error(problem, "locking the folder", directory) from problem
         self._file = File(path, descriptor, writable=is_file)
         try:
-            self._lock = FileLock(self._file)
+            self._lock = FileLock(self._file, taken="another instance has its logs or its checkpoint in this folder")
         except BaseException:
             self._file.close()
             raise
