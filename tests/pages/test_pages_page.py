@@ -379,6 +379,7 @@ def test_order_across_the_prefix() -> None:
     assert problems([(6, b""), (5, b"f")]) == ["line 1 is not greater than the line before it"]
     assert problems([(3, b"e"), (6, b"")]) == ["line 1 is not greater than the line before it"]
     assert problems([(6, b""), (3, b"da")]) == ["line 1 is not greater than the line before it"]
+    assert problems([(3, b"a"), (1, b"c")]) == ["line 1 shares a single byte with the prefix"]
 
 
 def test_rules_hold_on_genuine_pages(fixtures: Fixtures) -> None:

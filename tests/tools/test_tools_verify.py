@@ -249,6 +249,20 @@ def test_keys_out_of_bounds(bench: Bench) -> None:
     assert end > start
 
 
+@pytest.mark.parametrize("step", [-1, 1])
+def test_a_last_separator_that_is_not_the_one_above(fixtures: Fixtures, tmp_path: Path, step: int) -> None:
+    """The engine's own check wants the last key of an internal page to be the very key that leads to it."""
+    bench = Bench(fixtures.read("windows/srum-win10/SRUDB.dat"), tmp_path / "db.edb")
+    assert bench.errors() == []
+    pages = (page for page in bench.pages() if not page.is_leaf and not page.is_root and page.line_count > 1)
+    page = next(page for page in pages if page.objid > 7 and page.key(page.line_count - 1))
+    start, _ = page.value_bounds(page.line_count - 1)
+    changed = bytes(bench.data[(page.pgno + 1) * SIZE + start - 1 :][:1])[0] + step
+    bench.patch(page.pgno, start - 1, bytes([changed]))
+    found = [finding for finding in bench.errors() if finding.page == page.pgno]
+    assert ["last separator" in finding.text for finding in found] == [True], found
+
+
 def test_a_leaf_that_was_never_written(bench: Bench) -> None:
     bench.verify()
     leaf = live_leaf(bench)

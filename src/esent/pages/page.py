@@ -637,6 +637,8 @@ class Page:
             start += 2
             if shared + suffix == 0 and (leaf or line < last):
                 found.append(f"the key of line {line} is empty")
+            if shared == 1:  # what saves nothing is never shared
+                found.append(f"line {line} shares a single byte with the prefix")
             if start + suffix == end:
                 found.append(f"line {line} has no data")
             if not leaf and word & 0x6000:

@@ -429,8 +429,8 @@ class _Walk:
         if not page.is_leaf:
             if high is None and last:
                 self._find(pgno, "the last key on the right edge of the tree is not empty")
-            elif high is not None and (not last or last > high):
-                self._find(pgno, "separators above the bound that the parent sets")
+            elif high is not None and last != high:
+                self._find(pgno, "the last separator is not the bound that the parent sets")
 
     def _bookmark(self, page: Page, line: int) -> bytes:
         if self._with_data and page.is_leaf:
