@@ -252,3 +252,26 @@ def test_marks_can_be_left_out(tmp_path: Path) -> None:
         assert log.segment(1)[24:36] == bytes(12)
         assert log.header.mark == 0
         assert [record.kind for _, record in log.records()] == [kinds.TRACE, kinds.NOP2]
+
+
+@pytest.mark.parametrize("recycled", [False, True])
+def test_a_roll_between_its_renames_is_known_as_such_until_it_is_over(tmp_path: Path, recycled: bool) -> None:
+    """Without the current log only the temporary one says that none is missing; going on may be cut short too."""
+    live = tmp_path / "live"
+    live.mkdir()
+    stream = LogStream.create(live, log_file_size=SIZE, reserves=0, circular=recycled)
+    stream.append(records.Trace(0))
+    stream.close()
+    (live / "edb.log").rename(live / "edb00001.log")
+    (live / "edbtmp.log").write_bytes(bytes(SIZE))
+    names = {path.name for path in live.iterdir()}
+    files = RecordingFiles()
+    LogStream.resume(live, files=files, reserves=0, circular=recycled).close()
+    for change in files.changes:
+        if change[0] in ("create", "remove"):
+            (names.add if change[0] == "create" else names.remove)(change[1])
+        elif change[0] == "rename":
+            names.remove(change[1])
+            names.add(change[2])
+        assert names & {"edb.log", "edbtmp.log"}, change
+    assert numbers_in(live) == [0]

@@ -80,10 +80,11 @@ class StreamFiles:
 
         Where the disk is full the highest reserve is taken, which the header then says. Returns whether that was so. Raises
         JET_errLogDiskFull's cause, JET_errDiskFull, where no reserve is left.
+
+        A BASEtmp that is there is written over and never missing meanwhile: it may be all that tells of an unfinished roll.
         """
         temporary = self.temporary
-        if self.files.exists(temporary):
-            self.files.remove(temporary)
+        present = self.files.exists(temporary)
         filled = recycle is not None and self.files.size(recycle) == header.file_size
         if recycle is not None and filled:
             self.files.rename(recycle, temporary)
@@ -92,10 +93,11 @@ class StreamFiles:
         except JetError as problem:
             if problem.code != codes.JET_errDiskFull:
                 raise
-            with contextlib.suppress(JetError):
-                self.files.remove(temporary)
             reserves = [path for path in self.reserves() if self.files.size(path) == header.file_size]
             if not reserves:
+                if not present:
+                    with contextlib.suppress(JetError):
+                        self.files.remove(temporary)
                 raise
             self.files.rename(reserves[-1], temporary)
             header.flags |= FLAG_FROM_RESERVE
