@@ -197,7 +197,7 @@ def go_on(life: Life, state: Contents) -> None:
         if AFTER not in state:
             actor.create_table(AFTER)
         number = 1 + max(state[AFTER].rows, default=0) if AFTER in state else 1
-        actor.insert(AFTER, number, Row(b"n", number, (b"t",), bytes(range(256)) * 20))
+        actor.insert(AFTER, number, Row(b"n", number, (b"t",), random.Random(number).randbytes(5000)))
 
 
 def sound(path: Path) -> None:
