@@ -56,6 +56,7 @@ def declare(_type: Any = None, value: Any = None, **_types: Any) -> Any:
 
 
 bint = bool
+double = float
 char = uchar = short = ushort = uint = long = ulong = longlong = ulonglong = Py_ssize_t = size_t = int
 p_char = p_uchar = p_ushort = p_uint = p_ulonglong = bytes
 int = int  # last: from here on the name is that of the C type

@@ -12,13 +12,26 @@ import pytest
 from live_instances import NEVER
 
 from esent import jet
+from esent.engine import startup
 from esent.engine.database import AttachedDatabase
 from esent.engine.instance import Instance
+from esent.engine.instance_log import InstanceLog
 from esent.errors import JetError
-from esent.log.records import Record
 from esent.pages.primitives import Lgpos
 from esent.tools.verify import Severity, VerifyReport, verify_database
 from recovery_crash_files import RecordingFiles
+
+
+class EagerLog(InstanceLog):
+    """Once it is `eager`, every record is on disk when it has been appended."""
+
+    eager = False
+
+    def append_image(self, image: bytes) -> Lgpos:
+        position = super().append_image(image)
+        if self.eager:
+            self.flush(fill=False)
+        return position
 
 
 class Home:
@@ -41,7 +54,10 @@ class Home:
             (jet.JET_paramMaxTemporaryTables, 0),
         ):
             jet.JetSetSystemParameter(handle, 0, number, value)
-        jet.JetInit(handle)
+        with pytest.MonkeyPatch.context() as patch:
+            if eager:
+                patch.setattr(startup, "InstanceLog", EagerLog)
+            jet.JetInit(handle)
         self.sesid = jet.JetBeginSession(handle)
         self.path = folder / "db.edb"
         if fresh:
@@ -51,19 +67,10 @@ class Home:
             self.dbid = jet.JetOpenDatabase(self.sesid, str(self.path))
         self.database: AttachedDatabase = self.instance.databases.all()[0]
         if eager:
-            self._write_every_record()
+            log = self.instance.instance_log
+            assert isinstance(log, EagerLog)
+            log.eager = True
         self.begun = len(self.files.recorder.changes)
-
-    def _write_every_record(self) -> None:
-        log = self.instance.instance_log
-        append = log.append
-
-        def append_and_flush(record: Record) -> Lgpos:
-            position = append(record)
-            log.flush(fill=False)
-            return position
-
-        log.append = append_and_flush  # type: ignore[method-assign]
 
     def create_table(self, name: str) -> Any:
         tableid = jet.JetCreateTable(self.sesid, self.dbid, name)

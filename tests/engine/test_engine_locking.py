@@ -48,6 +48,7 @@ def test_a_tree_is_never_touched_without_the_lock(tmp_path: Path) -> None:
     sesid, dbid = home.sesid, home.dbid
     touched: list[bool] = []
     home.database.store.tend = lambda: touched.append(is_free(home.instance.lock))
+    home.instance.instance_log.pressing = True
     table = jet.JetOpenTable(sesid, dbid, "T1")
     jet.JetBeginTransaction(sesid)
     home.insert(table, 100, "new")
@@ -56,6 +57,7 @@ def test_a_tree_is_never_touched_without_the_lock(tmp_path: Path) -> None:
     jet.JetSetColumn(sesid, table, big, bytes(range(256)) * 40)
     jet.JetUpdate(sesid, table)
     jet.JetCommitTransaction(sesid)
+    home.instance.instance_log.pressing = True  # a new generation has judged that anew
     jet.JetSetCurrentIndex(sesid, table, "byname")
     jet.JetMove(sesid, table, jet.JET_MoveFirst)
     jet.JetMove(sesid, table, 3)

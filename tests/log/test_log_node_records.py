@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from esent.errors import JetError
 from esent.log import kinds, records
 from esent.log.node_records import NodeRecords
+from esent.tree.live import TreeName, Writer
 
 U8, U16, U32 = st.integers(0, 0xFF), st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)
 DBTIME = st.integers(0, (1 << 62) - 1)
@@ -18,29 +17,28 @@ SHORT = st.binary(max_size=40)
 DATA = st.one_of(SHORT, st.binary(min_size=900, max_size=1100))  # both sides of what is put together in place
 
 
-@dataclass
-class Who:
-    procid: int
-    trx_begin0: int
-    level: int
+def writer(procid: int, trx_begin0: int, level: int) -> Writer:
+    made = Writer(procid)
+    made.trx_begin0, made.level = trx_begin0, level
+    return made
 
 
-@dataclass
-class Which:
-    objid: int
-    fdp: int
-    unique: bool
-    space: bool
-
-
-WHO = st.builds(Who, U16, U32, U8)
-WHICH = st.builds(Which, U32, U32, st.booleans(), st.booleans())
+Place = tuple[int, int, int, int]
+WHO = st.builds(writer, U16, U32, U8)
+WHICH = st.builds(TreeName, U32, U32, st.booleans(), st.booleans())
 PLACE = st.tuples(U32, DBTIME, DBTIME, U16)
 
 
 @given(U8, WHO, WHICH, PLACE, U32, SHORT, SHORT, DATA)
 def test_they_are_what_the_classes_encode(
-    dbid: int, who: Who, which: Which, place: tuple[int, int, int, int], rceid: int, prefix: bytes, key: bytes, data: bytes
+    dbid: int,
+    who: Writer,
+    which: TreeName,
+    place: tuple[int, int, int, int],
+    rceid: int,
+    prefix: bytes,
+    key: bytes,
+    data: bytes,
 ) -> None:
     packer = NodeRecords(dbid)
     pgno, dbtime, before, line = place
@@ -65,7 +63,7 @@ def test_they_are_what_the_classes_encode(
 
 def test_what_no_length_can_say_is_refused() -> None:
     packer = NodeRecords(1)
-    common = (Who(5, 4, 1), Which(10, 30, True, False), 7, 9, 8, 0)
+    common = (writer(5, 4, 1), TreeName(10, 30, True), 7, 9, 8, 0)
     for call in (
         lambda: packer.insert(*common, 1, b"", bytes(0x10000), b""),
         lambda: packer.insert(*common, 1, bytes(0x10000), b"", b""),

@@ -609,7 +609,7 @@ def test_long_runs_without_waiting_keep_the_buffer_small(tmp_path: Path) -> None
     stream = LogStream.create(tmp_path, log_file_size=4 << 20, reserves=0)
     for number in range(900):
         stream.append(made(number, 4000))
-        assert stream._buffer.count <= 260
+        assert stream.buffered <= 260
     stream.close()
     assert len(read_all(tmp_path)) == 900
 

@@ -17,33 +17,31 @@ from esent.pages.primitives import LGPOS_MIN, Lgpos, LogTime
 from esent.recovery.options import RecoveryOptions
 from esent.recovery.soft import soft_recover
 from esent.tools.build import ColumnSpec, IndexSpec, TableSpec, build_database
-from esent.tree.live import TreeName
+from esent.tree.live import TreeName, Writer
 from esent.tree.write import WritableTree
 
 LONG, LONG_BINARY, BINARY = 4, 11, 9
 
 
-class BenchWriter:
-    """`tree.live.Writer` of one session that is in one transaction at a time."""
+class BenchWriter(Writer):
+    """One session that is in one transaction at a time."""
 
     def __init__(self, log: LogStream | None, procid: int = 5) -> None:
+        super().__init__(procid)
         self.log = log
-        self.procid = procid
         self.trx_begin0 = 4
         self.level = 1
-        self.begin_position = LGPOS_MIN
-        self._begun = False
 
     def log_begin(self) -> None:
-        if not self._begun and self.log is not None:
+        if not self.logged_level and self.log is not None:
             self.begin_position = self.log.append(Begin0(self.procid, self.trx_begin0, 0, 1))
-            self._begun = True
+            self.logged_level = 1
 
     def commit(self) -> Lgpos:
         position = LGPOS_MIN
-        if self._begun and self.log is not None:
+        if self.logged_level and self.log is not None:
             position = self.log.append(Commit0(self.procid, 0, self.trx_begin0 + 4))
-        self._begun = False
+        self.logged_level = 0
         self.trx_begin0 += 8
         return position
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -9,25 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esent.constants import codes, params
-from esent.engine.statistics import thread_counters
+from esent.engine.statistics import ThreadCounters, thread_counters
 from esent.errors import JetError, jet_error
 from esent.log import kinds
 from esent.log.checkpoint import ATTACH_LIST_IN_USE, Checkpoint
 from esent.log.header import AttachInfo, DbmsParam
-from esent.log.records import Record
-from esent.log.writer import WINDING_UP
+from esent.log.sink import RecordSink
+from esent.log.writer import WINDING_UP, LogStream
 from esent.pages.primitives import Lgpos, LogTime
 
 if TYPE_CHECKING:
     from esent.engine.instance import Instance
-    from esent.log.writer import LogStream
 
 _ENDS = WINDING_UP | {kinds.COMMIT, kinds.COMMIT0}
 SEGMENT_BODY = 4000  # bytes of records in a segment, at least
 SEGMENTS_KEPT_FREE = 3
 
 
-class InstanceLog:
+@cython.cclass
+class InstanceLog(RecordSink):
     """Appends, flushes and rolls through the instance's write gate; keeps the checkpoint.
 
     The checkpoint stays where the instance started until the log is deeper than JET_paramCheckpointDepthMax; then old pages
@@ -38,16 +43,17 @@ class InstanceLog:
     """
 
     def __init__(self, instance: Instance, stream: LogStream, checkpoint_path: Path, dbms_param: DbmsParam) -> None:
-        self.instance = instance
-        self.stream = stream
-        self._within = stream.append_within
-        self.started_at = Lgpos()  # of the Init2 record
-        self.failed = False
-        self._deep = False  # the checkpoint has to move on
-        self._too_deep = False  # and until it has, nothing new is begun
-        self._path = checkpoint_path
-        self._guard = threading.RLock()  # of the live checkpoint and its file; the gate is entered before it is taken
-        self._live = Checkpoint(signature=stream.signature, dbms_param=dbms_param)
+        self.instance: Instance = instance
+        self.stream: LogStream = stream
+        self.started_at: Lgpos = Lgpos()  # of the Init2 record
+        self.failed: bool = False
+        self.pressing = False
+        self._deep: bool = False  # the checkpoint has to move on
+        self._too_deep: bool = False  # and until it has, nothing new is begun
+        self._path: Path = checkpoint_path
+        self._guard: threading.RLock = threading.RLock()  # of the live checkpoint and its file, behind the gate
+        self._live: Checkpoint = Checkpoint(signature=stream.signature, dbms_param=dbms_param)
+        self._counters: ThreadCounters = thread_counters()
         stream.attachments = self.attachments
         stream.checkpoint = lambda: self.checkpoint_position
         stream.on_new_generation = self._new_generation
@@ -67,42 +73,48 @@ class InstanceLog:
             self.instance.unavailable = problem
         return problem
 
-    def append(self, record: Record) -> Lgpos:
-        """Put a record into the log; its position."""
-        return self.append_image(record.encode())
-
+    @cython.ccall
     def append_image(self, image: bytes) -> Lgpos:
-        """As `append`, for the bytes of a record."""
+        """Put the bytes of a record into the log; its position."""
         if self.failed:
             self._checked()
         if self._too_deep:
             self._refuse_new([image])
-        position = self._within(image)
+        position = self.stream.append_at_once(image)
         if position is None:
             with self.instance.gate.writing() if self._may_roll(len(image)) else nullcontext():
                 try:
                     position = self.stream.append_images([image])[0]
                 except JetError as problem:
                     raise self._met(problem) from None
-        thread_counters().count_record(len(image))
+        self._count(1, len(image))
         return position
 
-    def append_all(self, records: Sequence[Record]) -> list[Lgpos]:
+    @cython.ccall
+    def append_images(self, images: Sequence[bytes]) -> list[Lgpos]:
         """Put records into the log, none of another thread between them; their positions."""
+        size: cython.Py_ssize_t = 0
         self._checked()
-        images = [record.encode() for record in records]
         if self._too_deep:
             self._refuse_new(images)
-        sizes = [len(image) for image in images]
-        with self.instance.gate.writing() if self._may_roll(sum(sizes)) else nullcontext():
-            try:
-                positions = self.stream.append_images(images)
-            except JetError as problem:
-                raise self._met(problem) from None
-        counters = thread_counters()
-        for size in sizes:
-            counters.count_record(size)
+        for image in images:
+            size += len(image)
+        positions = self.stream.append_images_at_once(images, size)
+        if positions is None:
+            with self.instance.gate.writing() if self._may_roll(size) else nullcontext():
+                try:
+                    positions = self.stream.append_images(images)
+                except JetError as problem:
+                    raise self._met(problem) from None
+        self._count(len(images), size)
         return positions
+
+    @cython.cfunc
+    def _count(self, records: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.int:
+        counts = self._counters.counts
+        counts[0] += records
+        counts[1] += size
+        return 0
 
     def _may_roll(self, size: int) -> bool:
         """Whether appending that many bytes may need a new generation, which writes; elsewhere appending is work in memory."""
@@ -147,7 +159,7 @@ class InstanceLog:
         position = self._live.position
         deep = self.started_at != Lgpos() and self._behind(generation) > self._depth
         if deep and not self.instance.databases.unsettled:
-            self._deep = True
+            self._deep = self.pressing = True
             if self.instance.lock.acquire(blocking=False):
                 try:
                     position, _ = self._reachable(Lgpos(generation, 1, 0))
@@ -170,7 +182,7 @@ class InstanceLog:
 
     def tend(self) -> None:
         """Between two operations, the lock of the instance held: where the log is deep, write old pages and the checkpoint."""
-        if not (self._deep or self._too_deep) or self.instance.gate.closed or self.instance.databases.unsettled:
+        if not self.pressing or self.instance.gate.closed or self.instance.databases.unsettled:
             return
         self._deep = False
         generation = self.stream.generation
@@ -188,8 +200,9 @@ class InstanceLog:
     def _judge_depth(self, generation: int) -> None:
         most = self.instance.parameters.number(params.JET_paramCheckpointTooDeep)
         self._too_deep = self.started_at != Lgpos() and generation - self._live.position.generation >= most
+        self.pressing = self._deep or self._too_deep
 
-    def _refuse_new(self, images: list[bytes]) -> None:
+    def _refuse_new(self, images: Sequence[bytes]) -> None:
         """JET_errCheckpointDepthTooDeep for what is not the end of something."""
         if any(image[0] not in _ENDS for image in images):
             oldest = self.instance.transactions.oldest_logged()

@@ -9,20 +9,15 @@ class ThreadCounters(threading.local):
     """Numbers of one thread since it began."""
 
     def __init__(self) -> None:
-        self._counts = [0, 0]  # one look-up in what belongs to the thread, instead of one for each number
+        self.counts = [0, 0]  # records, bytes: one look-up in what belongs to the thread, instead of one for each number
 
     @property
     def log_records(self) -> int:
-        return self._counts[0]
+        return self.counts[0]
 
     @property
     def log_bytes(self) -> int:
-        return self._counts[1]
-
-    def count_record(self, size: int) -> None:
-        counts = self._counts
-        counts[0] += 1
-        counts[1] += size
+        return self.counts[1]
 
 
 _COUNTERS = ThreadCounters()

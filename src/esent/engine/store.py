@@ -17,7 +17,7 @@ except ImportError:
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 from esent.constants import codes
 from esent.errors import jet_error
@@ -47,6 +47,7 @@ from esent.log.records import (
     Split2,
     Undo,
 )
+from esent.log.sink import RecordSink
 from esent.pages.cache import BufferCache, CachedPage
 from esent.pages.database_file import PGNO_MAX, DatabaseFile
 from esent.pages.edit import (
@@ -78,10 +79,12 @@ from esent.tree.live import (
     OPER_INSERT,
     OPER_REPLACE,
     SPLIT_VERTICAL,
+    Bookmark,
     Change,
     Conversion,
     MergeLevel,
     NewTree,
+    NodeStore,
     Operation,
     SplitLevel,
     TreeName,
@@ -102,25 +105,8 @@ Head = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 """The fields of a record about a node, up to the object id."""
 
 
-class StoreLog(Protocol):
-    """The log as a store uses it."""
-
-    def append(self, record: Record) -> Lgpos: ...
-
-    def append_image(self, image: bytes) -> Lgpos: ...
-
-    def append_all(self, records: Sequence[Record]) -> list[Lgpos]: ...
-
-    def flush(self, upto: Lgpos | None = None) -> None: ...
-
-
-def _nowhere(_image: bytes) -> Lgpos:
-    """Where there is no log."""
-    return LGPOS_MIN
-
-
 @cython.cclass
-class DatabaseStore:
+class DatabaseStore(NodeStore):
     """The live pages of one database; a `tree.live.NodeStore`, a page source, and what redo functions work on.
 
     For the owner to set: `log_undo_info(page)` is called before a page is written, `reserved_space(page, beside)` gives the
@@ -131,48 +117,41 @@ class DatabaseStore:
     two operations.
     """
 
-    dbid: int = cython.declare(cython.int, visibility="readonly")
-    file: DatabaseFile = cython.declare(object, visibility="readonly")
-    log: StoreLog | None = cython.declare(object, visibility="readonly")
-    page_size: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
-    dbtime: int = cython.declare(cython.longlong, visibility="public")
-    objid: int = cython.declare(cython.longlong, visibility="public")
-    size_limit: int = cython.declare(cython.longlong, visibility="public")
-    growth: int = cython.declare(cython.longlong, visibility="public")
-    fragment: int = cython.declare(cython.longlong, visibility="public")
-    cache: BufferCache = cython.declare(object, visibility="readonly")
-    get: Callable[[int], CachedPage] = cython.declare(object, visibility="readonly")
-    holds: Callable[[CachedPage], bool] = cython.declare(object, visibility="readonly")
-    read_page: Callable[[int], bytes] = cython.declare(object, visibility="readonly")
-    log_undo_info: Callable[[CachedPage], None] | None = cython.declare(object, visibility="public")
-    reserved_space: Callable[[CachedPage, tuple[bytes, bytes] | None], int] | None = cython.declare(object, visibility="public")
-    versions: VersionStore | None = cython.declare(VersionStore, visibility="public")
-    dead: Callable[[CachedPage], list[int]] | None = cython.declare(object, visibility="public")
-    settled: Callable[[CachedPage], bool] | None = cython.declare(object, visibility="public")
-    inserted: Callable[[CachedPage, int], int] | None = cython.declare(object, visibility="public")
-    holding: Callable[[int, int], AbstractContextManager[None]] = cython.declare(object, visibility="public")
-    writing: Callable[[], AbstractContextManager[None]] = cython.declare(object, visibility="public")
-    extended: Callable[[Lgpos], None] | None = cython.declare(object, visibility="public")
-    announces_pages: Callable[[], bool] | None = cython.declare(object, visibility="public")
-    tend: Callable[[], None] | None = cython.declare(object, visibility="public")
-    unsynced: Lgpos = cython.declare(object, visibility="public")
-    pages_written: int = cython.declare(cython.longlong, visibility="readonly")
-    _records: NodeRecords = cython.declare(NodeRecords)
-    _append: Callable[[bytes], Lgpos] = cython.declare(object)
-    _changed: Callable[[CachedPage, Lgpos, Lgpos], None] = cython.declare(object)
-    _steady: int = cython.declare(cython.int)
-    _trees: dict[tuple[int, int, bool], WritableTree] = cython.declare(dict)
-    _sessions: SessionTable = cython.declare(object)
-    _session: Session = cython.declare(object)
+    dbid: int
+    file: DatabaseFile
+    log: RecordSink | None
+    dbtime: int
+    objid: int
+    size_limit: int
+    cache: BufferCache
+    read_page: Callable[[int], bytes]
+    log_undo_info: Callable[[CachedPage], None] | None
+    reserved_space: Callable[[CachedPage, tuple[bytes, bytes] | None], int] | None
+    versions: VersionStore | None
+    dead: Callable[[CachedPage], list[int]] | None
+    settled: Callable[[CachedPage], bool] | None
+    inserted: Callable[[CachedPage, int], int] | None
+    holding: Callable[[int, int], AbstractContextManager[None]]
+    writing: Callable[[], AbstractContextManager[None]]
+    extended: Callable[[Lgpos], None] | None
+    announces_pages: Callable[[], bool] | None
+    tend: Callable[[], None] | None
+    unsynced: Lgpos
+    pages_written: int
+    _records: NodeRecords
+    _steady: int
+    _trees: dict[tuple[int, int, bool], WritableTree]
+    _sessions: SessionTable
+    _session: Session
     # of the change under way
-    _begun: Lgpos = cython.declare(object)
-    _position: Lgpos = cython.declare(object)
+    _begun: Lgpos
+    _position: Lgpos
 
     def __init__(
         self,
         dbid: int,
         file: DatabaseFile,
-        log: StoreLog | None,
+        log: RecordSink | None,
         *,
         dbtime: int,
         objid: int,
@@ -190,8 +169,6 @@ class DatabaseStore:
         self.growth = DEFAULT_GROWTH
         self.fragment = DEFAULT_FRAGMENT
         self.cache = BufferCache(file.page_size, file.read_page, self._write_back, limit=cache_pages)
-        self.get = self.cache.get
-        self.holds = self.cache.holds
         self.read_page = self.cache.read_page
         self.log_undo_info = None
         self.reserved_space = None
@@ -207,8 +184,6 @@ class DatabaseStore:
         self.unsynced = LGPOS_MAX  # the earliest begin of what was written since the file was flushed
         self.pages_written = 0
         self._records = NodeRecords(dbid)
-        self._append = log.append_image if log is not None else _nowhere
-        self._changed = self.cache.changed
         self._steady = 0
         self._trees = {}
         self._sessions = SessionTable(0)
@@ -272,13 +247,23 @@ class DatabaseStore:
     def page_count(self) -> int:
         return self.file.page_count
 
-    def trim(self) -> None:
+    @cython.ccall
+    def get(self, pgno: cython.longlong) -> CachedPage:
+        return self.cache.get(pgno)
+
+    @cython.ccall
+    def holds(self, page: CachedPage) -> cython.bint:
+        return self.cache.holds(page)
+
+    @cython.ccall
+    def trim(self) -> cython.int:
         if self._steady:
-            return
-        if self.tend is not None:
+            return 0
+        if self.tend is not None and self.log is not None and self.log.pressing:
             self.tend()
         if len(self.cache.pages) > self.cache.limit:
             self.cache.trim()
+        return 0
 
     @contextmanager
     def steady(self) -> Iterator[None]:
@@ -288,7 +273,8 @@ class DatabaseStore:
         finally:
             self._steady -= 1
 
-    def reserved(self, page: CachedPage, beside: tuple[bytes, bytes] | None) -> int:
+    @cython.ccall
+    def reserved(self, page: CachedPage, beside: Bookmark | None) -> cython.Py_ssize_t:
         if self.versions is not None and not self.versions.image_count:
             return 0
         return self.reserved_space(page, beside) if self.reserved_space is not None else 0
@@ -366,14 +352,16 @@ class DatabaseStore:
 
     # -- changes of one page ------------------------------------------------------------------------------------------------
 
-    def begin(self, writer: Writer) -> None:
-        if self.log is not None:
+    @cython.ccall
+    def begin(self, writer: Writer) -> cython.int:
+        if self.log is not None and writer.logged_level != writer.level:
             writer.log_begin()
+        return 0
 
     @cython.cfunc
     def _next_dbtime(self, page: CachedPage) -> cython.longlong:
         dbtime: cython.longlong = self.dbtime + 1
-        if page.dbtime >= dbtime or dbtime >= _LIMIT:
+        if page.changed_at() >= dbtime or dbtime >= _LIMIT:
             what = f"the page has dbtime {page.dbtime}, the database has only come to {self.dbtime}"
             raise jet_error(codes.JET_errDbTimeCorrupted, what, file=self.file.path, page=page.pgno)
         self.dbtime = dbtime
@@ -383,9 +371,10 @@ class DatabaseStore:
         return self.log.append(record) if self.log is not None else LGPOS_MIN
 
     @cython.cfunc
-    def _done(self, writer: Writer, page: CachedPage, dbtime: cython.longlong, position: Lgpos) -> None:
+    def _done(self, writer: Writer, page: CachedPage, dbtime: cython.longlong, position: Lgpos) -> cython.int:
         page.changed(dbtime)
-        self._changed(page, writer.begin_position, position)
+        self.cache.changed(page, writer.begin_position, position)
+        return 0
 
     def _head(self, writer: Writer, name: TreeName, page: CachedPage, dbtime: int, line: int, rceid: int) -> Head:
         """The fields every record about a node begins with."""
@@ -407,6 +396,7 @@ class DatabaseStore:
             name.objid,
         )
 
+    @cython.ccall
     def insert(
         self,
         writer: Writer,
@@ -417,27 +407,34 @@ class DatabaseStore:
         suffix: bytes,
         data: bytes,
         rceid: cython.longlong,
-    ) -> None:
-        before: cython.longlong = page.dbtime
+    ) -> cython.int:
+        before: cython.longlong = page.changed_at()
         dbtime: cython.longlong = self._next_dbtime(page)
         position = LGPOS_MIN
-        if self.log is not None:
+        log = self.log
+        if log is not None:
             shared = page.prefix()[:prefix] if prefix else b""
-            position = self._append(
+            position = log.append_image(
                 self._records.insert(writer, name, page.pgno, dbtime, before, line, rceid, shared, suffix, data)
             )
         page.insert(line, prefix, suffix, data, NODE_VERSIONED if rceid else 0)
-        self._done(writer, page, dbtime, position)
+        return self._done(writer, page, dbtime, position)
 
-    def flag_insert(self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, rceid: cython.longlong) -> None:
-        before: cython.longlong = page.dbtime
+    @cython.ccall
+    def flag_insert(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, rceid: cython.longlong
+    ) -> cython.int:
+        before: cython.longlong = page.changed_at()
         dbtime: cython.longlong = self._next_dbtime(page)
         position = LGPOS_MIN
-        if self.log is not None:
+        log = self.log
+        if log is not None:
             key, data = page.key(line), page.value(line)
-            position = self._append(self._records.flag_insert(writer, name, page.pgno, dbtime, before, line, rceid, key, data))
+            position = log.append_image(
+                self._records.flag_insert(writer, name, page.pgno, dbtime, before, line, rceid, key, data)
+            )
         page.change_node_flags(line, NODE_DELETED, NODE_VERSIONED if rceid else 0)
-        self._done(writer, page, dbtime, position)
+        return self._done(writer, page, dbtime, position)
 
     def flag_insert_and_replace(
         self,
@@ -456,37 +453,45 @@ class DatabaseStore:
         page.change_node_flags(line, NODE_DELETED, NODE_VERSIONED if rceid else 0)
         self._done(writer, page, dbtime, position)
 
+    @cython.ccall
     def replace(
         self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, data: bytes, rceid: cython.longlong
-    ) -> None:
-        before: cython.longlong = page.dbtime
+    ) -> cython.int:
+        before: cython.longlong = page.changed_at()
         dbtime: cython.longlong = self._next_dbtime(page)
         position = LGPOS_MIN
-        if self.log is not None:
+        log = self.log
+        if log is not None:
             size: cython.Py_ssize_t = page.value_size(line)
-            position = self._append(self._records.replace(writer, name, page.pgno, dbtime, before, line, rceid, size, data))
+            position = log.append_image(self._records.replace(writer, name, page.pgno, dbtime, before, line, rceid, size, data))
         page.replace(line, data)
         if rceid:
             page.change_node_flags(line, 0, NODE_VERSIONED)
-        self._done(writer, page, dbtime, position)
+        return self._done(writer, page, dbtime, position)
 
-    def flag_delete(self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, rceid: cython.longlong) -> None:
-        before: cython.longlong = page.dbtime
+    @cython.ccall
+    def flag_delete(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, rceid: cython.longlong
+    ) -> cython.int:
+        before: cython.longlong = page.changed_at()
         dbtime: cython.longlong = self._next_dbtime(page)
         position = LGPOS_MIN
-        if self.log is not None:
-            position = self._append(self._records.flag_delete(writer, name, page.pgno, dbtime, before, line, rceid))
+        log = self.log
+        if log is not None:
+            position = log.append_image(self._records.flag_delete(writer, name, page.pgno, dbtime, before, line, rceid))
         page.change_node_flags(line, 0, NODE_DELETED | NODE_VERSIONED if rceid else NODE_DELETED)
-        self._done(writer, page, dbtime, position)
+        return self._done(writer, page, dbtime, position)
 
-    def delete(self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int) -> None:
-        before: cython.longlong = page.dbtime
+    @cython.ccall
+    def delete(self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int) -> cython.int:
+        before: cython.longlong = page.changed_at()
         dbtime: cython.longlong = self._next_dbtime(page)
         position = LGPOS_MIN
-        if self.log is not None:
-            position = self._append(self._records.delete(writer, name, page.pgno, dbtime, before, line))
+        log = self.log
+        if log is not None:
+            position = log.append_image(self._records.delete(writer, name, page.pgno, dbtime, before, line))
         page.delete(line)
-        self._done(writer, page, dbtime, position)
+        return self._done(writer, page, dbtime, position)
 
     def delta(
         self, writer: Writer, name: TreeName, page: CachedPage, line: int, offset: int, delta: int, size: int, rceid: int

@@ -19,6 +19,7 @@ from esent.log import kinds
 from esent.log.records import Begin, Begin0, Commit, Commit0, Rollback, UndoInfo
 from esent.pages.edit import NODE_DELETED
 from esent.pages.primitives import LGPOS_MIN, Lgpos
+from esent.tree.live import Writer as PageWriter
 from esent.versions.store import (
     OPER_ACTION,
     OPER_INSERT,
@@ -84,19 +85,12 @@ class PageImage(Protocol):
     def seek(self, key: bytes, data: bytes | None = None) -> tuple[int, bool]: ...
 
 
-class Writer:
-    """Who changes pages, as the log knows it: a number, a transaction id, a level.
-
-    `level` is how many are open, `logged_level` how many of them the log knows of, `begin_position` where Begin0 is.
-    """
+class Writer(PageWriter):
+    """Who changes pages, as the log knows it, and its transaction."""
 
     def __init__(self, instance: Instance, procid: int) -> None:
+        super().__init__(procid)
         self.instance = instance
-        self.procid = procid
-        self.level = 0
-        self.trx_begin0 = 0
-        self.logged_level = 0
-        self.begin_position = LGPOS_MIN
         self.transaction: Transaction | None = None
         self.lingering: Transaction | None = None  # locks taken outside of a transaction, until the next commit
 

@@ -1,1 +1,2 @@
+from esent.tree.write cimport WritableTree
 from esent.versions.store cimport Chain, Transaction, TreeVersions, Version, VersionStore

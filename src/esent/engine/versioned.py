@@ -22,6 +22,7 @@ from esent.engine.transactions import OuterLevelWriter, UnloggedWriter, Writer
 from esent.engine.versioned_cursor import VersionedCursor
 from esent.errors import JetError, jet_error
 from esent.pages.edit import NODE_DELETED
+from esent.tree.write import WritableTree
 from esent.versions.store import (
     OPER_DELTA,
     OPER_DELTA64,
@@ -66,7 +67,7 @@ class NodeTree(Protocol):
     def previous(self, node: Node) -> Node | None: ...
     def seek_ge(self, key: bytes, data: bytes = b"") -> Node | None: ...
     def seek_lt(self, key: bytes, data: bytes = b"") -> Node | None: ...
-    def insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> None: ...
+    def insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> int | None: ...
     def flag_insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> None: ...
     def flag_insert_and_replace(
         self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0, rceid_replace: int = 0
@@ -117,6 +118,7 @@ class VersionedTree:
     logged: bool = cython.declare(cython.bint, visibility="readonly")
     title: str = cython.declare(object, visibility="public")  # what people call it, where somebody knows
     _lock: RLock = cython.declare(object)
+    _pages: WritableTree | None = cython.declare(WritableTree)  # the nodes, where they are on pages
 
     def __init__(self, database: TreeHome, objid: int, root: int, unique: bool, *, versioned: bool = True) -> None:
         self.database = database
@@ -125,7 +127,8 @@ class VersionedTree:
         self.root = root
         self.unique = unique
         self.versioned = versioned
-        self.nodes = database.nodes(objid, root, unique=unique)
+        self.nodes = nodes = database.nodes(objid, root, unique=unique)
+        self._pages = nodes if isinstance(nodes, WritableTree) else None
         self.store = self.instance.transactions.store
         self.versions = self.store.tree(database.dbid, objid, self, unique=unique)
         self.dbid = database.dbid
@@ -177,8 +180,9 @@ class VersionedTree:
         versioned: cython.bint,
     ) -> cython.int:
         store = self.store
+        pages = self._pages
         unique: cython.bint = self.unique
-        node = self.nodes.find(key, None if unique else data)
+        node = self._find(key, None if unique else data)
         bookmark = b"" if unique else data
         taken: cython.bint = node is not None and not node.flags & NODE_DELETED
         if taken or self._conflicts(transaction, OPER_INSERT, key, bookmark):
@@ -189,7 +193,10 @@ class VersionedTree:
         rceid: cython.longlong = store.next_rceid() if versioned else 0
         second: cython.longlong = 0
         if node is None:
-            self.nodes.insert(writer, key, data, rceid=rceid)
+            if pages is not None:
+                pages.insert(writer, key, data, rceid)
+            else:
+                self.nodes.insert(writer, key, data, rceid=rceid)
         elif unique:
             second = store.next_rceid() if versioned else 0
             self.nodes.flag_insert_and_replace(writer, key, data, rceid=rceid, rceid_replace=second)
@@ -201,6 +208,11 @@ class VersionedTree:
                 pgno = self._page_of(key, bookmark)
                 store.add(transaction, self.versions, OPER_REPLACE, key, bookmark, second, before, 0, 0, pgno)
         return 0
+
+    @cython.cfunc
+    def _find(self, key: bytes, data: bytes | None) -> Node | None:
+        pages = self._pages
+        return pages.find(key, data) if pages is not None else self.nodes.find(key, data)
 
     def replace(self, session: Session, key: bytes, old_data_bookmark: bytes, new_data: bytes) -> None:
         """Give a node other data. JET_errRecordDeleted where the session sees no such node, JET_errWriteConflict.
@@ -363,7 +375,10 @@ class VersionedTree:
     @cython.cfunc
     def _page_of(self, key: bytes, data: bytes) -> int:
         """The page a node is on, 0 where no log has to know."""
-        return self.nodes.page_of(key, data) if self.logged else 0
+        if not self.logged:
+            return 0
+        pages = self._pages
+        return pages.page_of(key, data) if pages is not None else self.nodes.page_of(key, data)
 
     @cython.cfunc
     def _require_room(self, transaction: Transaction | None, key: bytes, data: bytes, image: cython.Py_ssize_t) -> None:
@@ -381,7 +396,7 @@ class VersionedTree:
     @cython.cfunc
     def _changeable(self, session: Session, transaction: Transaction | None, oper: int, key: bytes, data: bytes) -> Node:
         """The node, which the session sees and nobody else has changed."""
-        node = self.nodes.find(key, None if self.unique else data)
+        node = self._find(key, None if self.unique else data)
         if node is not None and self._conflicts(transaction, oper, key, data):
             raise self._refusal(codes.JET_errWriteConflict, "changing a node that another session has changed")
         if node is None or self.visible_data(session, node) is None:

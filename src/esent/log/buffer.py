@@ -25,11 +25,35 @@ from esent.log.segments import MARK_OFFSET, batch_mark, seal, segment_head
 from esent.pages.primitives import Lgpos, LogTime
 
 BODY = SEGMENT_SIZE - SEGMENT_HEADER
+MOST_BUFFERED = 256  # segments; more are written, though not yet waited for
 _BEGIN = struct.Struct("<BIH")
 _PIECE = struct.Struct("<BH")
 _NOP2 = struct.Struct("<BI")
+# the same numbers, which compiled are no objects
 _SIZE: cython.Py_ssize_t = SEGMENT_SIZE
+_BODY: cython.Py_ssize_t = BODY
+_MOST: cython.Py_ssize_t = MOST_BUFFERED
+_HEADER: cython.Py_ssize_t = SEGMENT_HEADER
+_MIN_FRAGMENT: cython.Py_ssize_t = MIN_FRAGMENT
+_BEGIN_SIZE: cython.Py_ssize_t = _BEGIN.size
+_PIECE_SIZE: cython.Py_ssize_t = _PIECE.size
 _position = tuple.__new__  # what the constructor of a named tuple does in the end
+
+
+@cython.cfunc
+def _copy(
+    segment: bytearray, at: cython.Py_ssize_t, data: bytes, start: cython.Py_ssize_t, count: cython.Py_ssize_t
+) -> cython.int:
+    """Copy `count` bytes of `data` from `start` on, which are there and fit, to offset `at`."""
+    if cython.compiled:
+        i: cython.Py_ssize_t
+        goal: cython.p_char = cython.cast(cython.p_char, segment) + at
+        source: cython.p_char = cython.cast(cython.p_char, data) + start
+        for i in range(count):
+            goal[i] = source[i]
+    else:
+        segment[at : at + count] = data[start : start + count]
+    return 0
 
 
 @cython.cclass
@@ -41,15 +65,15 @@ class SegmentBuffer:
     written last end: what begins the next one has its position there, for that is where a reader comes upon it.
     """
 
-    generation: int = cython.declare(cython.longlong, visibility="readonly")
-    isec: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
-    ib: int = cython.declare(cython.Py_ssize_t, visibility="public")
-    last_usable: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
-    marked: bool = cython.declare(cython.bint, visibility="readonly")
-    _filler: int = cython.declare(cython.Py_ssize_t)
-    _clock: Callable[[], LogTime] = cython.declare(object)
-    _segments: list[bytearray] = cython.declare(list)
-    _current: bytearray = cython.declare(bytearray)  # the last of them
+    generation: int
+    isec: int
+    ib: int
+    last_usable: int
+    marked: bool
+    _filler: int
+    _clock: Callable[[], LogTime]
+    _segments: list[bytearray]
+    _current: bytearray  # the last of them
 
     def __init__(
         self,
@@ -108,16 +132,18 @@ class SegmentBuffer:
             ib = SEGMENT_HEADER + _PIECE.size + rest if rest else SEGMENT_SIZE
         return isec <= self.last_usable
 
+    @cython.cfunc
     def _open(self) -> bytearray:
-        segment = bytearray(SEGMENT_SIZE)
+        segment = bytearray(_SIZE)
         self.isec += 1
-        self._filler = SEGMENT_SIZE
+        self._filler = _SIZE
         segment[:SEGMENT_HEADER] = segment_head(self.generation, self.isec, self._clock())
-        self.ib = SEGMENT_HEADER
+        self.ib = _HEADER
         self._segments.append(segment)
         self._current = segment
         return segment
 
+    @cython.ccall
     def append_within(self, data: bytes) -> Lgpos | None:
         """Lay down one record if the current segment has room for it; its position, or None."""
         at: cython.Py_ssize_t = self.ib
@@ -125,41 +151,55 @@ class SegmentBuffer:
         if size > _SIZE - at or len(self._current) != _SIZE:
             return None
         self.ib = at + size
-        if cython.compiled:
-            i: cython.Py_ssize_t
-            goal: cython.p_char = cython.cast(cython.p_char, self._current) + at
-            source: cython.p_char = cython.cast(cython.p_char, data)
-            for i in range(size):
-                goal[i] = source[i]
-        else:
-            self._current[at : at + size] = data
+        _copy(self._current, at, data, 0, size)
         return _position(Lgpos, (self.generation, self.isec, at))
 
+    @cython.ccall
+    def append_at_once(self, data: bytes) -> Lgpos | None:
+        """Lay down one record if there surely is room for it, here and in the file; its position, or None."""
+        within = self.append_within(data)
+        if within is not None:
+            return within
+        return self.append(data) if self.has_room_at_once(len(data)) else None
+
+    @cython.cfunc
+    def has_room_at_once(self, size: cython.Py_ssize_t) -> cython.bint:
+        """Whether records of together `size` bytes surely have room in the file, with segments to spare, and in memory."""
+        lost: cython.Py_ssize_t = (size // _BODY + 2) * _MIN_FRAGMENT  # at the ends of segments
+        needed: cython.Py_ssize_t = self.isec + (size + lost) // _BODY + 3
+        return needed <= self.last_usable and len(self._segments) < _MOST
+
+    @cython.ccall
     def append(self, data: bytes) -> Lgpos:
         """Lay down one record, for which there is room; its position."""
         within = self.append_within(data)
         if within is not None:
             return within
         place = self.tip
-        room = SEGMENT_SIZE - self.ib
-        size = len(data)
-        if size > room and room < MIN_FRAGMENT:
+        room: cython.Py_ssize_t = _SIZE - self.ib
+        size: cython.Py_ssize_t = len(data)
+        done: cython.Py_ssize_t
+        piece: cython.Py_ssize_t
+        if size > room and room < _MIN_FRAGMENT:
             segment = self._open()
-            room = BODY
+            room = _BODY
         else:
-            segment = self._segments[-1]
+            segment = self._current
         if size <= room:
-            segment[self.ib : self.ib + size] = data
+            _copy(segment, self.ib, data, 0, size)
             self.ib += size
             return place
-        done = room - _BEGIN.size
-        segment[self.ib :] = _BEGIN.pack(FRAGMENT_BEGIN, size, done) + data[:done]
+        done = room - _BEGIN_SIZE
+        _copy(segment, self.ib, _BEGIN.pack(FRAGMENT_BEGIN, size, done), 0, _BEGIN_SIZE)
+        _copy(segment, self.ib + _BEGIN_SIZE, data, 0, done)
         while done < size:
             segment = self._open()
-            piece = min(size - done, BODY - _PIECE.size)
-            end = SEGMENT_HEADER + _PIECE.size + piece
-            segment[SEGMENT_HEADER:end] = _PIECE.pack(FRAGMENT, piece) + data[done : done + piece]
-            self.ib = end
+            piece = size - done
+            if piece > _BODY - _PIECE_SIZE:
+                piece = _BODY - _PIECE_SIZE
+            _copy(segment, _HEADER, _PIECE.pack(FRAGMENT, piece), 0, _PIECE_SIZE)
+            _copy(segment, _HEADER + _PIECE_SIZE, data, done, piece)
+            self.ib = _HEADER + _PIECE_SIZE + piece
             done += piece
         return place
 

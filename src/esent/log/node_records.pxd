@@ -1,12 +1,15 @@
 # What other compiled modules call without the interpreter in between.
 
+from esent.tree.live cimport TreeName, Writer
+
+
 cdef class NodeRecords:
     cdef readonly int dbid
 
     cpdef bytes insert(
         self,
-        who,
-        which,
+        Writer who,
+        TreeName which,
         long long pgno,
         long long dbtime,
         long long before,
@@ -18,8 +21,8 @@ cdef class NodeRecords:
     )
     cpdef bytes flag_insert(
         self,
-        who,
-        which,
+        Writer who,
+        TreeName which,
         long long pgno,
         long long dbtime,
         long long before,
@@ -29,13 +32,13 @@ cdef class NodeRecords:
         bytes data,
     )
     cpdef bytes flag_delete(
-        self, who, which, long long pgno, long long dbtime, long long before, int line, long long rceid
+        self, Writer who, TreeName which, long long pgno, long long dbtime, long long before, int line, long long rceid
     )
-    cpdef bytes delete(self, who, which, long long pgno, long long dbtime, long long before, int line)
+    cpdef bytes delete(self, Writer who, TreeName which, long long pgno, long long dbtime, long long before, int line)
     cpdef bytes replace(
         self,
-        who,
-        which,
+        Writer who,
+        TreeName which,
         long long pgno,
         long long dbtime,
         long long before,

@@ -11,11 +11,11 @@ except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
 import struct
-from typing import Protocol
 
 from esent.constants import codes
 from esent.errors import jet_error
 from esent.log import kinds
+from esent.tree.live import TreeName, Writer
 
 _HEAD = struct.Struct("<BHBIqqIBHBIII")
 _INSERT: cython.int = kinds.INSERT
@@ -30,27 +30,6 @@ _HEAD_SIZE: cython.Py_ssize_t = _HEAD.size
 _LONGEST: cython.Py_ssize_t = 0xFFFF
 _LONGEST_NARROW: cython.Py_ssize_t = 0x7FFF  # of a replace, whose highest bit says something else
 _SCRATCH: cython.Py_ssize_t = 1024
-
-
-class Who(Protocol):
-    """Who makes the change."""
-
-    procid: int
-    trx_begin0: int
-    level: int
-
-
-class Which(Protocol):
-    """The tree that is changed."""
-
-    @property
-    def objid(self) -> int: ...
-    @property
-    def fdp(self) -> int: ...
-    @property
-    def unique(self) -> bool: ...
-    @property
-    def space(self) -> bool: ...
 
 
 @cython.cfunc
@@ -79,8 +58,8 @@ def _copy(goal: cython.p_uchar, at: cython.Py_ssize_t, part: bytes) -> cython.Py
 def _record(
     dbid: cython.int,
     kind: cython.int,
-    who: Who,
-    which: Which,
+    who: Writer,
+    which: TreeName,
     pgno: cython.longlong,
     dbtime: cython.longlong,
     before: cython.longlong,
@@ -162,8 +141,8 @@ class NodeRecords:
     @cython.ccall
     def insert(
         self,
-        who: Who,
-        which: Which,
+        who: Writer,
+        which: TreeName,
         pgno: cython.longlong,
         dbtime: cython.longlong,
         before: cython.longlong,
@@ -182,8 +161,8 @@ class NodeRecords:
     @cython.ccall
     def flag_insert(
         self,
-        who: Who,
-        which: Which,
+        who: Writer,
+        which: TreeName,
         pgno: cython.longlong,
         dbtime: cython.longlong,
         before: cython.longlong,
@@ -201,8 +180,8 @@ class NodeRecords:
     @cython.ccall
     def flag_delete(
         self,
-        who: Who,
-        which: Which,
+        who: Writer,
+        which: TreeName,
         pgno: cython.longlong,
         dbtime: cython.longlong,
         before: cython.longlong,
@@ -215,8 +194,8 @@ class NodeRecords:
     @cython.ccall
     def delete(
         self,
-        who: Who,
-        which: Which,
+        who: Writer,
+        which: TreeName,
         pgno: cython.longlong,
         dbtime: cython.longlong,
         before: cython.longlong,
@@ -228,8 +207,8 @@ class NodeRecords:
     @cython.ccall
     def replace(
         self,
-        who: Who,
-        which: Which,
+        who: Writer,
+        which: TreeName,
         pgno: cython.longlong,
         dbtime: cython.longlong,
         before: cython.longlong,

@@ -12,6 +12,11 @@ and synced, before anything behind it is touched, because its shadow stands ther
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 import contextlib
 import threading
 import time
@@ -23,7 +28,7 @@ from esent.constants import codes
 from esent.constants.formats import HIGHEST
 from esent.errors import JetError, jet_error
 from esent.log import kinds
-from esent.log.buffer import SegmentBuffer
+from esent.log.buffer import MOST_BUFFERED, SegmentBuffer
 from esent.log.files import GENERATION_FIRST, GENERATION_LIMIT, GENERATION_LIMIT_RECOVERY, find_name
 from esent.log.generations import DEFAULT_RESERVES, StreamFiles, segments_of
 from esent.log.header import (
@@ -34,10 +39,10 @@ from esent.log.header import (
     LogHeader,
     LogVersion,
 )
-from esent.log.layout import Record
 from esent.log.reader import LogFile
 from esent.log.scan import SEGMENT_SIZE
 from esent.log.segments import BATCH_MARK, LogEnd, stored_checksum
+from esent.log.sink import RecordSink
 from esent.pages.filesystem import FILES, File, FileSystem
 from esent.pages.primitives import LGPOS_MIN, Lgpos, LogTime, Signature
 
@@ -45,7 +50,6 @@ DEFAULT_VERSION = LogVersion()
 DEFAULT_ENGINE_FORMAT = HIGHEST.efv  # of this engine, whatever the version of the log
 NO_TIME = LogTime()
 DEFAULT_LOG_FILE_SIZE = 5120 * 1024
-MOST_BUFFERED = 256  # segments; more are written, though not yet waited for
 RESERVE_RETRY = 1.0  # seconds between two looks whether the disk has room again
 
 # what still may be logged where new work is refused: the ends of what was begun
@@ -92,7 +96,8 @@ class StreamSettings:
         return BATCH_MARK if self.batch_marks else 0
 
 
-class LogStream:
+@cython.cclass
+class LogStream(RecordSink):
     """The log stream of a running instance. Made by `create` or `resume`.
 
     These are for the owner to set: `attachments(position)` gives the databases attached as of a position, `checkpoint()` the
@@ -111,30 +116,31 @@ class LogStream:
         settings: StreamSettings,
         filler: int = SEGMENT_SIZE,
     ) -> None:
-        self.place = place
-        self.header = header
-        self.settings = settings
-        self.recovering = False
+        self.place: StreamFiles = place
+        self.header: LogHeader = header
+        self.settings: StreamSettings = settings
+        self.recovering: bool = False
+        self.pressing = False
         self.attachments: Callable[[Lgpos], list[AttachInfo]] = _no_attachments
         self.checkpoint: Callable[[], Lgpos] = lambda: LGPOS_MIN
         self.on_new_generation: Callable[[int, LogTime], None] | None = None
         self.keep_from: Callable[[], int] | None = None
-        self._file = file
-        self._mutex = threading.Lock()
-        self._changed = threading.Condition(self._mutex)
-        self._busy = False  # a thread writes
-        self._rolling = False  # a generation is being made
-        self._roller = 0
+        self._file: File = file
+        self._mutex: threading.Lock = threading.Lock()
+        self._changed: threading.Condition = threading.Condition(self._mutex)
+        self._busy: bool = False  # a thread writes
+        self._rolling: bool = False  # a generation is being made
+        self._roller: int = 0
         self._failure: JetError | None = None
-        self._quiesced = False
-        self._last_try = 0.0
-        self._closed = False
-        self._accumulated = accumulated
+        self._quiesced: bool = False
+        self._last_try: float = 0.0
+        self._closed: bool = False
+        self._accumulated: int = accumulated
         self._start_buffer(last_written, filler)
 
     def _start_buffer(self, last_written: int, filler: int = SEGMENT_SIZE) -> None:
         header = self.header
-        self._buffer = SegmentBuffer(
+        self._buffer: SegmentBuffer = SegmentBuffer(
             header.generation,
             last_written,
             header.file_segments - 2,
@@ -142,14 +148,16 @@ class LogStream:
             marked=self.settings.batch_marks,
             filler=filler,
         )
-        self._unsynced = last_written + 1  # the first segment that may not be on disk
-        self._tail_on_disk = -1  # the segment that is on disk, with its shadow, and not full
-        self._durable = self._buffer.tip
+        self._unsynced: int = last_written + 1  # the first segment that may not be on disk
+        self._tail_on_disk: int = -1  # the segment that is on disk, with its shadow, and not full
+        self._durable: Lgpos = self._buffer.tip
         self._note_state()
 
     def _note_state(self) -> None:
         """After a change of what may stand in the way of a record: whether nothing does."""
-        self._usual = not (self._rolling or self._closed or self._quiesced or self._failure is not None or self.sequence_end)
+        self._usual: bool = not (
+            self._rolling or self._closed or self._quiesced or self._failure is not None or self.sequence_end
+        )
 
     # ---- making one ---------------------------------------------------------------------------------------------------
 
@@ -360,6 +368,11 @@ class LogStream:
         """Whether the generations are used up, but for those kept for recovery."""
         return self.generation >= GENERATION_LIMIT
 
+    @property
+    def buffered(self) -> int:
+        """Segments held in memory."""
+        return self._buffer.count
+
     def tip(self) -> Lgpos:
         """The position the next record gets (if it does not have to go into a new generation)."""
         with self._changed:
@@ -372,29 +385,38 @@ class LogStream:
 
     # ---- appending -------------------------------------------------------------------------------------------------------
 
-    def append(self, record: Record) -> Lgpos:
-        """Log a record; its position. It is durable after a `flush` of that position.
+    # `append` and what is like it raise JET_errLogWriteFail (the stream is dead), JET_errLogDiskFull, JET_errLogSequenceEnd,
+    # JET_errLogBufferTooSmall.
 
-        Raises JET_errLogWriteFail (the stream is dead), JET_errLogDiskFull, JET_errLogSequenceEnd, JET_errLogBufferTooSmall.
-        """
-        return self.append_image(record.encode())
-
+    @cython.ccall
     def append_image(self, image: bytes) -> Lgpos:
-        """As `append`, for the bytes of a record."""
-        position = self.append_within(image)
+        """Log the bytes of a record; its position. It is durable after a `flush` of that position."""
+        position = self.append_at_once(image)
         return position if position is not None else self.append_images([image])[0]
 
-    def append_within(self, image: bytes) -> Lgpos | None:
-        """As `append_image` if the current segment has room for the record; else None, and nothing happened."""
-        with self._mutex:
-            return self._buffer.append_within(image) if self._usual else None
+    @cython.ccall
+    def append_at_once(self, image: bytes) -> Lgpos | None:
+        """As `append_image` if that takes no more than the buffer; else None, and nothing happened."""
+        self._mutex.acquire()
+        try:
+            return self._buffer.append_at_once(image) if self._usual else None
+        finally:
+            self._mutex.release()
 
-    def append_all(self, records: Sequence[Record]) -> list[Lgpos]:
-        """Log several records, with none of another thread between them; their positions. Raises as `append`."""
-        return self.append_images([record.encode() for record in records])
+    @cython.ccall
+    def append_images_at_once(self, images: Sequence[bytes], size: cython.Py_ssize_t) -> list[Lgpos] | None:
+        """As `append_images` for records of together `size` bytes if that takes no more than the buffer; else None."""
+        self._mutex.acquire()
+        try:
+            if not self._usual or not self._buffer.has_room_at_once(size):
+                return None
+            return [self._buffer.append(image) for image in images]
+        finally:
+            self._mutex.release()
 
-    def append_images(self, images: list[bytes]) -> list[Lgpos]:
-        """As `append_all`, for the bytes of records."""
+    @cython.ccall
+    def append_images(self, images: Sequence[bytes]) -> list[Lgpos]:
+        """As `append_image` for several records, with none of another thread between them; their positions."""
         sizes = [len(image) for image in images]
         while True:
             with self._changed:
@@ -493,7 +515,7 @@ class LogStream:
             self._accumulated ^= stored_checksum(image)
         return first, images, stays
 
-    def _write(self, first: int, images: list[bytes], partial: bool, *, sync: bool = True) -> JetError | None:
+    def _write(self, first: int, images: Sequence[bytes], partial: bool, *, sync: bool = True) -> JetError | None:
         """Write segments, and the shadow of the last one where it is not full; the error if that failed."""
         file = self._file
         try:

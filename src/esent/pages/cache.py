@@ -9,6 +9,11 @@ Nobody may keep a page over a `trim`: it may be another object afterwards. `hold
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +23,7 @@ from esent.pages.primitives import LGPOS_MAX, LGPOS_MIN, Lgpos
 FEWEST_PAGES = 64
 
 
+@cython.cclass
 class CachedPage(MutablePage):
     """A page in memory.
 
@@ -26,7 +32,6 @@ class CachedPage(MutablePage):
     page to disk (each has an attribute `pending` that says whether that is still so).
     """
 
-    __slots__ = ("begun", "dirty", "generation", "modified", "pending", "used")
     dirty: bool
     generation: int
     begun: Lgpos
@@ -55,6 +60,7 @@ class CachedPage(MutablePage):
         return self
 
 
+@cython.cclass
 class BufferCache:
     """The pages of one database. `read(pgno)` gives a verified image, `write(pages)` brings dirty ones to the file."""
 
@@ -67,16 +73,17 @@ class BufferCache:
         limit: int,
     ) -> None:
         """`limit`: pages to keep; those changed and not writable yet may exceed it."""
-        self.page_size = page_size
-        self.limit = max(FEWEST_PAGES, limit)
+        self.page_size: int = page_size
+        self.limit: int = max(FEWEST_PAGES, limit)
         self.pages: dict[int, CachedPage] = {}
         self.dirty: dict[int, CachedPage] = {}
         self._read = read
         self._write = write
 
-    def get(self, pgno: int) -> CachedPage:
+    @cython.ccall
+    def get(self, pgno: cython.longlong) -> CachedPage:
         """The page as it stands now. Raises what reading raises."""
-        page = self.pages.get(pgno)
+        page: CachedPage | None = self.pages.get(pgno)
         if page is None:
             page = self.pages[pgno] = CachedPage.of(self._read(pgno), pgno)
         else:
@@ -87,7 +94,8 @@ class BufferCache:
         """Makes the cache a page source."""
         return bytes(self.get(pgno).data)
 
-    def holds(self, page: CachedPage) -> bool:
+    @cython.ccall
+    def holds(self, page: CachedPage) -> cython.bint:
         """Whether this object is still the page."""
         return self.pages.get(page.pgno) is page
 
@@ -96,15 +104,17 @@ class BufferCache:
         self.dirty.pop(page.pgno, None)
         self.pages[page.pgno] = page
 
-    def changed(self, page: CachedPage, begun: Lgpos, modified: Lgpos) -> None:
+    @cython.ccall
+    def changed(self, page: CachedPage, begun: Lgpos, modified: Lgpos) -> cython.int:
         """The page holds what the log says up to `modified`, of a transaction that began at `begun`."""
         page.modified = modified
         if not page.dirty:
             page.dirty = True
             page.begun = begun
             self.dirty[page.pgno] = page
-        elif begun < page.begun:
+        elif begun is not page.begun and begun < page.begun:
             page.begun = begun
+        return 0
 
     def written(self, page: CachedPage) -> None:
         """The file has the page."""

@@ -58,21 +58,21 @@ MIN_PREFIX = 3  # a shared prefix of one or two bytes would not pay for its leng
 class MutablePage:
     """One page as it stands in memory. `data` is always a whole page; `bytes(page.data)` is its image (checksum not fresh)."""
 
-    data: bytearray = cython.declare(bytearray, visibility="readonly")
-    page_size: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
-    pgno: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
-    _large: bool = cython.declare(cython.bint)
-    _header: int = cython.declare(cython.Py_ssize_t)
-    _compact_mask: int = cython.declare(cython.int)
+    data: bytearray
+    page_size: int
+    pgno: int
+    _large: bool
+    _header: int
+    _compact_mask: int
     # the node that `_find` found last
-    _tag: int = cython.declare(cython.Py_ssize_t)
-    _begin: int = cython.declare(cython.Py_ssize_t)
-    _end: int = cython.declare(cython.Py_ssize_t)
-    _flags: int = cython.declare(cython.int)
-    _shared: int = cython.declare(cython.Py_ssize_t)
-    _suffix: int = cython.declare(cython.Py_ssize_t)
-    _cut: int = cython.declare(cython.Py_ssize_t)
-    _equal: bool = cython.declare(cython.bint)  # whether `_bisect` found what it was given
+    _tag: int
+    _begin: int
+    _end: int
+    _flags: int
+    _shared: int
+    _suffix: int
+    _cut: int
+    _equal: bool  # whether `_bisect` found what it was given
 
     def __init__(self, data: bytes | bytearray, pgno: int) -> None:
         """Take an image over (it is copied). JET_errDatabaseCorrupted where its tag array or counters are impossible."""
@@ -107,6 +107,17 @@ class MutablePage:
         else:
             put16(page.data, 28, page_size - page._header - 4)
             put16(page.data, 34, 1)
+        return page
+
+    def twin(self) -> MutablePage:
+        """The page as it stands, in an object of its own."""
+        page: MutablePage = MutablePage.__new__(MutablePage)
+        page.data = bytearray(self.data)
+        page.page_size = self.page_size
+        page.pgno = self.pgno
+        page._large = self._large
+        page._header = self._header
+        page._compact_mask = self._compact_mask
         return page
 
     @cython.boundscheck(False)
@@ -144,20 +155,27 @@ class MutablePage:
 
     @property
     def dbtime(self) -> int:
-        if not cython.compiled:
-            return int.from_bytes(self.data[8:16], "little", signed=True)
-        high: cython.longlong = get32(self.data, 12)
-        return get32(self.data, 8) | high << 32
+        return self.changed_at()
 
     @dbtime.setter
     def dbtime(self, value: int) -> None:
         put64(self.data, 8, value)
 
-    def changed(self, dbtime: cython.longlong) -> None:
+    @cython.cfunc
+    def changed_at(self) -> cython.longlong:
+        """The dbtime."""
+        if not cython.compiled:
+            return int.from_bytes(self.data[8:16], "little", signed=True)
+        high: cython.longlong = get32(self.data, 12)
+        return get32(self.data, 8) | high << 32
+
+    @cython.ccall
+    def changed(self, dbtime: cython.longlong) -> cython.int:
         """A logged change was made: the page has its dbtime, and whatever was scrubbed need not be any more."""
         put64(self.data, 8, dbtime)
         if self.data[37] & PAGE_SCRUBBED >> 8:
             self.flags &= ~PAGE_SCRUBBED
+        return 0
 
     def has_prefix(self, prefix: bytes) -> bool:
         """Whether the key prefix of the page begins with `prefix`."""
@@ -221,6 +239,11 @@ class MutablePage:
 
     @property
     def line_count(self) -> int:
+        return self.lines()
+
+    @cython.cfunc
+    def lines(self) -> cython.int:
+        """The number of lines."""
         state: cython.int = get16(self.data, 34)
         first: cython.int = (state >> 12) & 7
         count: cython.int = (state & 0xFFF) - (first if first else 1)
@@ -232,7 +255,7 @@ class MutablePage:
 
     @property
     def is_leaf(self) -> bool:
-        return bool(self.flags & PAGE_LEAF)
+        return bool(self.data[36] & PAGE_LEAF)
 
     @property
     def has_unique_keys(self) -> bool:
@@ -281,11 +304,13 @@ class MutablePage:
         self._cut = cut
         return 0
 
-    def node_flags(self, line: int) -> int:
+    @cython.ccall
+    def node_flags(self, line: cython.Py_ssize_t) -> cython.int:
         self._find(line)
         return self._flags
 
-    def change_node_flags(self, line: int, clear: cython.int, flags: cython.int) -> None:
+    @cython.ccall
+    def change_node_flags(self, line: cython.Py_ssize_t, clear: cython.int, flags: cython.int) -> cython.int:
         """Take the flags `clear` off a node and set `flags`; "compressed" belongs to the stored form and stays."""
         self._find(line)
         bits: cython.int = ((self._flags & ~clear | flags) & 3) | (self._flags & 4)
@@ -294,8 +319,10 @@ class MutablePage:
         else:
             at: cython.Py_ssize_t = self.page_size - 4 * (self._tag + 1) + 2
             put16(self.data, at, (get16(self.data, at) & 0x1FFF) | bits << 13)
+        return 0
 
-    def key(self, line: int) -> bytes:
+    @cython.ccall
+    def key(self, line: cython.Py_ssize_t) -> bytes:
         """The complete key, prefix put before."""
         self._find(line)
         if self._shared:
@@ -303,22 +330,21 @@ class MutablePage:
             return fetch(self.data, at, at + self._shared) + fetch(self.data, self._suffix, self._cut)
         return fetch(self.data, self._suffix, self._cut)
 
-    def value(self, line: int) -> bytes:
+    @cython.ccall
+    def value(self, line: cython.Py_ssize_t) -> bytes:
         """The data of a node."""
         self._find(line)
         return fetch(self.data, self._cut, self._end)
 
-    def value_size(self, line: cython.Py_ssize_t) -> int:
+    @cython.ccall
+    def value_size(self, line: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The length of the data of a node."""
         self._find(line)
         return self._end - self._cut
 
-    def child(self, line: cython.Py_ssize_t) -> int:
+    @cython.ccall
+    def child(self, line: cython.Py_ssize_t) -> cython.longlong:
         """The page number an internal node points to."""
-        return self._child(line)
-
-    @cython.cfunc
-    def _child(self, line: cython.Py_ssize_t) -> cython.longlong:
         self._find(line)
         if self._end - self._cut != 4:
             raise self._damaged(f"the pointer of line {line} has {self._end - self._cut} bytes", self._cut)
@@ -358,7 +384,8 @@ class MutablePage:
     def _contiguous(self) -> cython.Py_ssize_t:
         return self.page_size - self._header - get16(self.data, 32) - 4 * (get16(self.data, 34) & 0xFFF)
 
-    def reorganise(self) -> None:
+    @cython.ccall
+    def reorganise(self) -> cython.int:
         """Close the gaps between the lines; their order in memory and the order of the tags stay."""
         data: bytearray = self.data
         mask: cython.int = self._compact_mask
@@ -381,6 +408,7 @@ class MutablePage:
             put16(data, at + 2, (get16(data, at + 2) & ~mask) | top)
             top += cb
         put16(data, 32, top)
+        return 0
 
     @cython.cfunc
     def _set_tag(self, tag: cython.Py_ssize_t, cb: cython.Py_ssize_t, ib: cython.Py_ssize_t, flags: cython.int) -> cython.int:
@@ -424,9 +452,12 @@ class MutablePage:
 
     # operations on nodes
 
-    def insert(self, line: int, prefix: int, suffix: bytes, data: bytes, flags: int = 0) -> None:
+    @cython.ccall
+    def insert(
+        self, line: cython.Py_ssize_t, prefix: cython.Py_ssize_t, suffix: bytes, data: bytes, flags: cython.int = 0
+    ) -> cython.int:
         """Put a node before `line`: its key is the first `prefix` bytes of the page's prefix and `suffix`."""
-        self._insert(line, prefix, len(suffix), suffix + data, 0, len(suffix) + len(data), flags)
+        return self._insert(line, prefix, len(suffix), suffix + data, 0, len(suffix) + len(data), flags)
 
     def insert_record(
         self,
@@ -530,10 +561,11 @@ class MutablePage:
             shared = 0
         self.insert(line, shared, key[shared:], data, flags)
 
-    def replace(self, line: int, data: bytes) -> None:
+    @cython.ccall
+    def replace(self, line: cython.Py_ssize_t, data: bytes) -> cython.int:
         """Give a node new data; key and flags stay."""
         self._find(line)
-        self._replace_tag(self._tag, fetch(self.data, self._begin, self._cut) + data, self._flags)
+        return self._replace_tag(self._tag, fetch(self.data, self._begin, self._cut) + data, self._flags)
 
     def replace_key(self, line: int, key: bytes) -> None:
         """Give a node another key; data and flags stay."""
@@ -544,7 +576,8 @@ class MutablePage:
         self.delete(line)
         self.insert_key(line, key, data, flags)
 
-    def delete(self, line: int) -> None:
+    @cython.ccall
+    def delete(self, line: cython.Py_ssize_t) -> cython.int:
         """Take a node off the page."""
         image: bytearray = self.data
         state: cython.int = get16(image, 34)
@@ -563,12 +596,14 @@ class MutablePage:
             put16(image, 32, ib)
         if tags == 2 and not get16(image, end - 4) & self._compact_mask:
             put16(image, 32, 0)
+        return 0
 
     # external header and prefix
 
+    @cython.ccall
     def external_header(self) -> bytes:
         """The content of tag 0."""
-        if not self.tag_count:
+        if not get16(self.data, 34) & 0xFFF:
             return b""
         at: cython.Py_ssize_t = self._header + (get16(self.data, self.page_size - 2) & self._compact_mask)
         return fetch(self.data, at, at + (get16(self.data, self.page_size - 4) & self._compact_mask))
@@ -586,9 +621,10 @@ class MutablePage:
             raise self._refused(f"nodes share {longest} bytes with the external header, {len(content)} would be left")
         self._replace_tag(0, content, 0)
 
+    @cython.ccall
     def prefix(self) -> bytes:
         """The key prefix of the page; a root has none."""
-        return b"" if self.flags & PAGE_ROOT else self.external_header()
+        return b"" if self._is_root() else self.external_header()
 
     def fill(self, nodes: list[tuple[int, bytes, bytes]], header: bytes) -> None:
         """Give the page other content: `header` in tag 0 and (flags, complete key, data) nodes, compressed against it."""
@@ -656,7 +692,7 @@ class MutablePage:
     @cython.ccall
     def place(self, key: bytes, data: bytes | None = None) -> cython.Py_ssize_t:
         """The line `seek` finds if it is equal; else -1 less that line."""
-        low: cython.Py_ssize_t = self._bisect(key, data, self.line_count, False)
+        low: cython.Py_ssize_t = self._bisect(key, data, self.lines(), False)
         return low if self._equal else -1 - low
 
     @cython.cfunc
@@ -716,13 +752,14 @@ class MutablePage:
                 self._equal = side == 0
         return low
 
-    def encloses(self, bookmark: bytes, whole: cython.bint) -> bool:
+    @cython.ccall
+    def encloses(self, bookmark: bytes, whole: cython.bint) -> cython.bint:
         """Whether a leaf of a tree surely is where a bookmark belongs, `whole`: of key and data.
 
         It is if there is none beyond it on that side, or if its first (or last) node is.
         """
         image: bytearray = self.data
-        last: cython.Py_ssize_t = self.line_count - 1
+        last: cython.Py_ssize_t = self.lines() - 1
         if get32(image, 16) and (last < 0 or self._order_of(0, bookmark, whole) > 0):
             return False
         return not get32(image, 20) or (last >= 0 and self._order_of(last, bookmark, whole) >= 0)
@@ -733,9 +770,10 @@ class MutablePage:
         head: cython.Py_ssize_t = self._header + (get16(self.data, self.page_size - 2) & self._compact_mask)
         return order(self.data, head, self._shared, self._suffix, self._end if whole else self._cut, bookmark)
 
+    @cython.ccall
     def room_before(
         self, line: cython.Py_ssize_t, key: bytes, count: cython.Py_ssize_t, density: cython.int, reserve: cython.Py_ssize_t
-    ) -> int:
+    ) -> cython.Py_ssize_t:
         """How many bytes of the page's prefix a node with a key and `count` bytes of data is stored with before `line`.
 
         -1 where it has no room: `reserve` bytes stay free, and behind the last node of the last leaf of a tree all beyond
@@ -751,7 +789,7 @@ class MutablePage:
             if shared < MIN_PREFIX:
                 shared = 0
         size: cython.Py_ssize_t = len(key) - shared + count + (8 if shared else 6)
-        if not root and line and not get32(image, 20) and line == self.line_count:
+        if not root and line and not get32(image, 20) and line == self.lines():
             free -= (self.page_size - self._header - 4) * (100 - density) // 100
         return shared if size <= free else -1
 
@@ -761,19 +799,20 @@ class MutablePage:
 
     @cython.cfunc
     def _seek_child(self, bookmark: bytes) -> cython.Py_ssize_t:
-        last: cython.Py_ssize_t = self.line_count - 1
+        last: cython.Py_ssize_t = self.lines() - 1
         if last < 0:
             raise self._damaged("an internal page without a node", 34)
         return self._bisect(bookmark, None, last, True)
 
-    def step_down(self, bookmark: bytes, objid: cython.longlong) -> int:
+    @cython.ccall
+    def step_down(self, bookmark: bytes, objid: cython.longlong) -> cython.longlong:
         """The child in whose subtree a bookmark belongs; 0 on a leaf, -1 where the page is not of the object `objid`."""
         image: bytearray = self.data
         if get32(image, 24) != objid:
             return -1
         if image[36] & PAGE_LEAF:
             return 0
-        child: cython.longlong = self._child(self._seek_child(bookmark))
+        child: cython.longlong = self.child(self._seek_child(bookmark))
         if child == 0:
             raise self._damaged("an internal page points to page 0", self._cut)
         return child

@@ -25,6 +25,7 @@ _INSERT = 0x40
 _TWO_BYTE = 0x80
 _SMALL_PAGE = 8192  # pages up to this size have the short header
 _SMALL_HEADER, _LARGE_HEADER = 40, 80
+_LOOKS = 4  # a page is logged while its tree waits: time is dearer than a shorter image
 
 
 def apply_difference(old: bytes, difference: bytes, *, wide: bool, new_size: int) -> bytes:
@@ -80,7 +81,7 @@ def logged_image(page: bytes) -> tuple[bytes, int]:
     if 0 < gap <= free:
         image = page[:28] + (free - gap).to_bytes(2, "little") + page[30:body] + page[len(page) - tags :]
         flags = IMAGE_DEHYDRATED
-    small = compress(image)
+    small = compress(image, most_looks=_LOOKS)
     if small is not None and len(small) < len(image):
         return small, flags | IMAGE_COMPRESSED
     return image, flags

@@ -15,6 +15,7 @@ from esent.log import kinds
 from esent.log.records import FlagInsertAndReplaceData, Insert, NodeRecord, Replace, Split2
 from esent.pages.cache import CachedPage
 from esent.pages.edit import NODE_DELETED, NODE_VERSIONED
+from esent.pages.lines import Lines
 from esent.recovery.cache import RedoPages
 from esent.recovery.images import restore_image
 from esent.recovery.redo_nodes import inconsistent, make_image_version, make_insert_version
@@ -94,32 +95,52 @@ def _redo_pointer(db: RedoPages, generation: int, record: Split2, child: Split2)
     db.touch(page, record.dbtime, generation)
 
 
-def _fold(level: _Level, nodes: list[Node]) -> Node | None:
-    """Put the operation into the list of all nodes; returns the node as it was before, where it was there."""
-    record, operation = level.record, level.operation
+class _Listed:
+    """What is to be divided between two pages, as `Lines`: nodes in a list."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._nodes = nodes
+
+    @property
+    def count(self) -> int:
+        return len(self._nodes)
+
+    def key(self, line: int) -> bytes:
+        return self._nodes[line][1]
+
+    def lay(self, page: CachedPage, first: int, last: int, header: bytes) -> None:
+        """Put nodes first..last (exclusive) on a page, and `header` into its tag 0."""
+        page.fill(self._nodes[first:last], header)
+
+
+def _with_pointer(record: Split2, child: Split2, nodes: list[Node]) -> _Listed:
+    """The nodes of an internal page with the pointer to the child's new page."""
     line = record.line_oper
-    if level.child is not None:
-        pointer = level.child.pgno.to_bytes(4, "little")
-        if line >= len(nodes):
-            raise _contradiction(record, f"no pointer at line {line}")
-        nodes.insert(line, (0, level.child.key_parent, pointer))
-        flags, key, _ = nodes[line + 1]
-        nodes[line + 1] = (flags, key, level.child.pgno_new.to_bytes(4, "little"))
-        return None
+    if line >= len(nodes):
+        raise _contradiction(record, f"no pointer at line {line}")
+    nodes.insert(line, (0, child.key_parent, child.pgno.to_bytes(4, "little")))
+    flags, key, _ = nodes[line + 1]
+    nodes[line + 1] = (flags, key, child.pgno_new.to_bytes(4, "little"))
+    return _Listed(nodes)
+
+
+def _with_operation(record: Split2, operation: NodeRecord | None, before: CachedPage) -> Lines:
+    """The lines of a leaf with what the operation puts there."""
+    lines = Lines(before.twin())
+    line = record.line_oper
     if record.split_oper == kinds.SPLIT_OPER_NONE or operation is None:
-        return None
+        return lines
     versioned = NODE_VERSIONED if operation.flags & kinds.VERSIONED else 0
     if isinstance(operation, Insert):
-        if line > len(nodes):
+        if line > lines.count:
             raise _contradiction(record, f"no place for the node at line {line}")
-        nodes.insert(line, (versioned, operation.prefix + operation.suffix, operation.data))
-        return None
-    if line >= len(nodes):
+        lines.put(line, operation.prefix + operation.suffix, operation.data, versioned)
+        return lines
+    if line >= lines.count:
         raise _contradiction(record, f"no node at line {line}")
-    before = nodes[line]
     if isinstance(operation, Replace | FlagInsertAndReplaceData):
-        nodes[line] = (before[0] & ~NODE_DELETED | versioned, before[1], operation.data)
-    return before
+        lines.put_instead(line, operation.data, before.node_flags(line) & ~NODE_DELETED | versioned)
+    return lines
 
 
 def _redo_level(db: RedoPages, sessions: SessionTable, session: Session, generation: int, level: _Level) -> None:
@@ -144,27 +165,30 @@ def _redo_level(db: RedoPages, sessions: SessionTable, session: Session, generat
     if source is not None or needs_new:
         before = source if source is not None else image
         split_at = 0 if vertical else record.line_split
+        contents: _Listed | Lines
         if before is not None:
-            nodes = before.nodes()
-            _fold(level, nodes)
+            if level.child is not None:
+                contents = _with_pointer(record, level.child, before.nodes())
+            else:
+                contents = _with_operation(record, level.operation, before)
+            if contents.count != record.line_count:
+                raise _contradiction(record, f"{contents.count} nodes where the record counts {record.line_count}")
         elif isinstance(level.operation, Insert):
             # nothing but the new node moves
             flags = NODE_VERSIONED if level.operation.flags & kinds.VERSIONED else 0
-            nodes = [(flags, level.operation.prefix + level.operation.suffix, level.operation.data)]
+            contents = _Listed([(flags, level.operation.prefix + level.operation.suffix, level.operation.data)])
             split_at = 0
         elif level.child is not None:
             raise _missing_image(record)
         else:
-            nodes = []
+            contents = _Listed([])
             split_at = 0
-        if before is not None and len(nodes) != record.line_count:
-            raise _contradiction(record, f"{len(nodes)} nodes where the record counts {record.line_count}")
-        if split_at > len(nodes):
-            raise _contradiction(record, f"split at line {split_at} of {len(nodes)}")
+        if split_at > contents.count:
+            raise _contradiction(record, f"split at line {split_at} of {contents.count}")
         if needs_new:
-            new = _make_new(db, generation, record, nodes[split_at:], leaf and not vertical, leaf)
+            new = _make_new(db, generation, record, contents, split_at, linked=leaf and not vertical, leaf=leaf)
         if source is not None:
-            _shrink_source(record, source, nodes[:split_at], leaf, vertical)
+            _shrink_source(record, source, contents, split_at, leaf, vertical)
             db.touch(source, record.dbtime, generation)
     if right is not None:
         right.previous = record.pgno_new
@@ -189,14 +213,16 @@ def _make_versions(
         raise inconsistent("a split cannot carry this operation", operation)
 
 
-def _make_new(db: RedoPages, generation: int, record: Split2, nodes: list[Node], linked: bool, leaf: bool) -> CachedPage:
+def _make_new(
+    db: RedoPages, generation: int, record: Split2, contents: _Listed | Lines, first: int, *, linked: bool, leaf: bool
+) -> CachedPage:
     page = db.new_page(record.pgno_new, record.objid_fdp, record.new_page_flags, record.dbtime, generation)
     prefix = b""
     if record.line_prefix_new >= 0:
-        if record.line_prefix_new >= len(nodes):
+        if first + record.line_prefix_new >= contents.count:
             raise _contradiction(record, f"the prefix of the new page is that of line {record.line_prefix_new}")
-        prefix = nodes[record.line_prefix_new][1]
-    page.fill(nodes, prefix)
+        prefix = contents.key(first + record.line_prefix_new)
+    contents.lay(page, first, contents.count, prefix)
     if linked:
         page.previous = record.pgno
         page.next = record.pgno_right
@@ -205,7 +231,7 @@ def _make_new(db: RedoPages, generation: int, record: Split2, nodes: list[Node],
     return page
 
 
-def _shrink_source(record: Split2, page: CachedPage, kept: list[Node], leaf: bool, vertical: bool) -> None:
+def _shrink_source(record: Split2, page: CachedPage, contents: _Listed | Lines, last: int, leaf: bool, vertical: bool) -> None:
     if vertical:
         page.flags = record.split_page_flags
         page.fill([(0, _ROOT_KEY, record.pgno_new.to_bytes(4, "little"))], page.external_header())
@@ -213,7 +239,7 @@ def _shrink_source(record: Split2, page: CachedPage, kept: list[Node], leaf: boo
     append = record.split_type == kinds.SPLIT_APPEND
     header = page.external_header() if append or page.is_root else record.prefix_split_new
     page.flags = record.split_page_flags
-    page.fill(kept, header)
+    contents.lay(page, 0, last, header)
     if leaf:
         page.uncommitted_free = record.uncommitted_free_source
         page.next = record.pgno_new

@@ -6,13 +6,21 @@ and makes it. Splits, merges and new trees change several pages at once (`refere
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from esent.pages.cache import CachedPage
-from esent.pages.primitives import Lgpos
+from esent.pages.primitives import LGPOS_MIN, Lgpos
+
+Bookmark = tuple[bytes, bytes]
+"""Key and data of a node."""
 
 SPLIT_VERTICAL, SPLIT_RIGHT, SPLIT_APPEND = 0, 1, 2
 OPER_NONE, OPER_INSERT, OPER_REPLACE, OPER_FLAG_INSERT_AND_REPLACE = 0, 1, 2, 3
@@ -20,17 +28,29 @@ MERGE_EMPTY_PAGE, MERGE_FULL_RIGHT, MERGE_PARTIAL_RIGHT, MERGE_FULL_LEFT = 1, 2,
 MERGE_KEY_CHANGE, MERGE_DELETE_NODE, MERGE_PAGE_BECOMES_EMPTY = 1, 2, 4
 
 
-class Writer(Protocol):
-    """Who changes pages, as the log knows it: a number, a transaction, a level."""
+@cython.cclass
+class Writer:
+    """Who changes pages, as the log knows it: a number, a transaction, a level.
+
+    `level` is how many are open, `logged_level` how many of them the log knows of, `begin_position` where Begin0 is.
+    """
 
     procid: int
-    trx_begin0: int
     level: int
-    begin_position: Lgpos  # of the Begin0 record of the transaction
+    trx_begin0: int
+    logged_level: int
+    begin_position: Lgpos
+
+    def __init__(self, procid: int) -> None:
+        self.procid = procid
+        self.level = 0
+        self.trx_begin0 = 0
+        self.logged_level = 0
+        self.begin_position = LGPOS_MIN
 
     def log_begin(self) -> None:
         """Log the begin of the levels that are not in the log yet."""
-        ...
+        raise NotImplementedError
 
 
 class Node(Protocol):
@@ -51,14 +71,23 @@ class Change(Protocol):
     delta: int
 
 
-@dataclass(slots=True, frozen=True)
+@cython.cclass
 class TreeName:
     """A tree as records name it; those of a space tree name the tree that owns it. `unique`: of the owner."""
 
     objid: int
     fdp: int
     unique: bool
-    space: bool = False
+    space: bool
+
+    def __init__(self, objid: int, fdp: int, unique: bool, space: bool = False) -> None:
+        self.objid = objid
+        self.fdp = fdp
+        self.unique = unique
+        self.space = space
+
+    def __repr__(self) -> str:
+        return f"TreeName({self.objid}, {self.fdp}, unique={self.unique}, space={self.space})"
 
 
 @dataclass(slots=True)
@@ -141,113 +170,147 @@ class Conversion:
     name: TreeName = field(kw_only=True)
 
 
-class NodeStore(Protocol):
-    """Pages of one database, and logged changes to them. Lines and pages are those of now: look them up before each call."""
+@cython.cclass
+class NodeStore:
+    """Pages of one database, and logged changes to them. Lines and pages are those of now: look them up before each call.
 
-    @property
-    def page_size(self) -> int: ...
+    `growth`: pages by which the file grows at least; `fragment`: runs of free pages below this go along with the extent
+    beside them.
+    """
+
+    page_size: int
+    growth: int
+    fragment: int
 
     @property
     def page_count(self) -> int:
         """Pages the file has behind its headers."""
-        ...
+        raise NotImplementedError
 
-    @property
-    def growth(self) -> int:
-        """Pages by which the file grows at least."""
-        ...
-
-    @property
-    def fragment(self) -> int:
-        """Runs of free pages below this go along with the extent beside them."""
-        ...
-
-    def begin(self, writer: Writer) -> None:
+    @cython.ccall
+    def begin(self, writer: Writer) -> cython.int:
         """Before a change: what the log has to know of the writer."""
-        ...
+        raise NotImplementedError
 
-    def get(self, pgno: int) -> CachedPage: ...
+    @cython.ccall
+    def get(self, pgno: cython.longlong) -> CachedPage:
+        """The page as it stands now."""
+        raise NotImplementedError
 
-    def holds(self, page: CachedPage) -> bool:
+    @cython.ccall
+    def holds(self, page: CachedPage) -> cython.bint:
         """Whether the object is still the page."""
-        ...
+        raise NotImplementedError
 
-    def trim(self) -> None:
+    @cython.ccall
+    def trim(self) -> cython.int:
         """Between two operations: pages may leave memory now."""
-        ...
+        raise NotImplementedError
 
     def steady(self) -> AbstractContextManager[None]:
         """While it is entered no page leaves memory: what has been got stays the page."""
-        ...
+        raise NotImplementedError
 
-    def reserved(self, page: CachedPage, beside: tuple[bytes, bytes] | None) -> int:
+    @cython.ccall
+    def reserved(self, page: CachedPage, beside: Bookmark | None) -> cython.Py_ssize_t:
         """Bytes that must stay free for roll-backs, without those of the node `beside`."""
-        ...
+        raise NotImplementedError
 
     def dead_lines(self, page: CachedPage) -> list[int]:
         """The lines of a leaf whose nodes are flagged deleted and that no transaction needs."""
-        ...
+        raise NotImplementedError
 
     def inserted_by(self, page: CachedPage, line: int) -> int:
         """The id of the version that inserted the node at a line of a leaf, if some transaction still has it, else 0."""
-        ...
+        raise NotImplementedError
 
     def is_settled(self, page: CachedPage) -> bool:
         """Whether no transaction needs any node of a leaf as it was, or may still take back what it did there."""
-        ...
+        raise NotImplementedError
 
-    def new_objid(self) -> int: ...
+    def new_objid(self) -> int:
+        raise NotImplementedError
 
     def take_page(self, writer: Writer, name: TreeName, near: int) -> int:
         """A free page of a tree, if possible behind the page `near`."""
-        ...
+        raise NotImplementedError
 
     def give_back(self, writer: Writer, name: TreeName, first: int, count: int) -> None:
         """Pages a tree does not use any more."""
-        ...
+        raise NotImplementedError
 
+    @cython.ccall
     def insert(
-        self, writer: Writer, name: TreeName, page: CachedPage, line: int, prefix: int, suffix: bytes, data: bytes, rceid: int
-    ) -> None: ...
+        self,
+        writer: Writer,
+        name: TreeName,
+        page: CachedPage,
+        line: cython.int,
+        prefix: cython.int,
+        suffix: bytes,
+        data: bytes,
+        rceid: cython.longlong,
+    ) -> cython.int:
+        """A node before a line: a key of `prefix` bytes of the page's prefix and `suffix`."""
+        raise NotImplementedError
 
-    def flag_insert(self, writer: Writer, name: TreeName, page: CachedPage, line: int, rceid: int) -> None: ...
+    @cython.ccall
+    def flag_insert(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, rceid: cython.longlong
+    ) -> cython.int:
+        raise NotImplementedError
 
     def flag_insert_and_replace(
         self, writer: Writer, name: TreeName, page: CachedPage, line: int, data: bytes, rceid: int, rceid_replace: int
-    ) -> None: ...
+    ) -> None:
+        raise NotImplementedError
 
-    def replace(self, writer: Writer, name: TreeName, page: CachedPage, line: int, data: bytes, rceid: int) -> None: ...
+    @cython.ccall
+    def replace(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, data: bytes, rceid: cython.longlong
+    ) -> cython.int:
+        raise NotImplementedError
 
-    def flag_delete(self, writer: Writer, name: TreeName, page: CachedPage, line: int, rceid: int) -> None: ...
+    @cython.ccall
+    def flag_delete(
+        self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int, rceid: cython.longlong
+    ) -> cython.int:
+        raise NotImplementedError
 
-    def delete(self, writer: Writer, name: TreeName, page: CachedPage, line: int) -> None: ...
+    @cython.ccall
+    def delete(self, writer: Writer, name: TreeName, page: CachedPage, line: cython.int) -> cython.int:
+        raise NotImplementedError
 
     def delta(
         self, writer: Writer, name: TreeName, page: CachedPage, line: int, offset: int, delta: int, size: int, rceid: int
-    ) -> None: ...
+    ) -> None:
+        raise NotImplementedError
 
     def undo(self, writer: Writer, name: TreeName, page: CachedPage, line: int, change: Change, data: bytes) -> None:
         """`data` is the bookmark's, empty in a unique tree."""
-        ...
+        raise NotImplementedError
 
-    def set_external_header(self, writer: Writer, name: TreeName, page: CachedPage, content: bytes) -> None: ...
+    def set_external_header(self, writer: Writer, name: TreeName, page: CachedPage, content: bytes) -> None:
+        raise NotImplementedError
 
     def split(self, writer: Writer, name: TreeName, levels: Sequence[SplitLevel], operation: Operation | None) -> None:
         """The levels from the highest that changes down to the leaf."""
-        ...
+        raise NotImplementedError
 
     def merge(self, writer: Writer, name: TreeName, levels: Sequence[MergeLevel]) -> None:
         """The levels from the highest that changes down to the leaf."""
-        ...
+        raise NotImplementedError
 
     def empty_tree(self, writer: Writer, name: TreeName, root: CachedPage, pages: Sequence[CachedPage]) -> None:
         """The root becomes a leaf without nodes, `pages` become empty."""
-        ...
+        raise NotImplementedError
 
-    def create_tree(self, writer: Writer, tree: NewTree) -> None: ...
+    def create_tree(self, writer: Writer, tree: NewTree) -> None:
+        raise NotImplementedError
 
-    def convert(self, writer: Writer, conversion: Conversion) -> None: ...
+    def convert(self, writer: Writer, conversion: Conversion) -> None:
+        raise NotImplementedError
 
     def extend(self, last: int) -> None:
         """Make the file reach to page `last`. JET_errOutOfDatabaseSpace, JET_errDiskFull."""
-        ...
+        raise NotImplementedError

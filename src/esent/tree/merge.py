@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from esent.pages.cache import CachedPage
 from esent.pages.edit import NODE_DELETED
+from esent.pages.lines import TAG_SIZE, stored_size
 from esent.tree.live import (
     MERGE_DELETE_NODE,
     MERGE_EMPTY_PAGE,
@@ -19,7 +20,7 @@ from esent.tree.live import (
     MERGE_PARTIAL_RIGHT,
     MergeLevel,
 )
-from esent.tree.split import POINTER, TAG, capacity, separator, stored_size
+from esent.tree.split import POINTER, capacity, separator
 
 FULL = 90  # percent of a page that merging fills
 NEIGHBOURS = 4  # leaves side by side out of which one is to be saved
@@ -72,7 +73,7 @@ def _ending_at(path: Path, bound: bytes, below: MergeLevel) -> list[MergeLevel] 
     """The levels above a page that ends at another key now; None where one of the pages has no room for it."""
     levels: list[MergeLevel] = []
     for page, line in reversed(path):
-        if len(bound) + POINTER + TAG > page.free:
+        if len(bound) + POINTER + TAG_SIZE > page.free:
             return None
         below.parent = page
         below = MergeLevel(page, line, 0, MERGE_KEY_CHANGE)

@@ -5,12 +5,13 @@ Rules: `reference/database-format.md` 6.3-6.5, `reference/log-and-recovery.md` 4
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from esent.constants import codes
 from esent.errors import jet_error
 from esent.pages.cache import CachedPage
 from esent.pages.edit import MIN_PREFIX, PAGE_SPACE_TREE
+from esent.pages.lines import TAG_SIZE, Lines, stored_size
 from esent.pages.words import common_prefix
 from esent.tree.live import (
     OPER_INSERT,
@@ -23,7 +24,6 @@ from esent.tree.live import (
 )
 
 Node = tuple[int, bytes, bytes]
-TAG = 4
 POINTER = 4
 _WORD = 0xFFFFFFFF  # ids of versions wrap around
 _FAR = 1 << 10
@@ -31,46 +31,23 @@ _FAR = 1 << 10
 
 def capacity(page: CachedPage) -> int:
     """Bytes nodes and prefix can take on a page, the tags of the nodes included."""
-    return page.page_size - (80 if page.page_size > 8192 else 40) - TAG
+    return page.page_size - (80 if page.page_size > 8192 else 40) - TAG_SIZE
 
 
-def stored_size(key: bytes, data: bytes, prefix: bytes) -> int:
-    """Bytes a node takes on a page with a prefix, its tag included."""
-    size = 2 + len(key) + len(data) + TAG
-    if prefix:
-        shared = common_prefix(prefix, key)
-        if shared >= MIN_PREFIX:
-            size += 2 - shared
-    return size
-
-
-def _saving(prefix: bytes, nodes: list[Node]) -> int:
-    total = -len(prefix)
-    for _, key, _ in nodes:
-        shared = common_prefix(prefix, key)
-        if shared >= MIN_PREFIX:
-            total += shared - 2
-    return total
-
-
-def choose_prefix(nodes: list[Node], old: bytes, *, space: bool) -> int:
-    """The line whose key is the best prefix for the nodes, -1 for none; `old` is the prefix they had."""
-    if space or len(nodes) < 2:
-        return -1
-    best, most = -1, 0
-    candidates = {len(nodes) // 2}
+def choose_prefix(lines: Lines, first: int, last: int, old: bytes, *, space: bool) -> tuple[int, int]:
+    """Which of the lines first..last has the key that is the best prefix for them, counted from the first, -1 for none; and the
+    bytes they then take. `old` is the prefix they had."""
+    best, least = -1, lines.size(first, last, b"")
+    if space or last - first < 2:
+        return best, least
+    candidates = {first + (last - first) // 2}
     if old:
-        candidates.add(max(range(len(nodes)), key=lambda line: common_prefix(old, nodes[line][1])))
+        candidates.add(lines.closest(first, last, old))
     for line in candidates:
-        saved = _saving(nodes[line][1], nodes)
-        if saved > most:
-            best, most = line, saved
-    return best
-
-
-def _size(nodes: list[Node], prefix_line: int) -> int:
-    prefix = nodes[prefix_line][1] if prefix_line >= 0 else b""
-    return len(prefix) + sum(stored_size(key, data, prefix) for _, key, data in nodes)
+        size = lines.size(first, last, lines.key(line))
+        if size < least:
+            best, least = line - first, size
+    return best, least
 
 
 def separator(left: Node, right: Node) -> bytes:
@@ -81,16 +58,15 @@ def separator(left: Node, right: Node) -> bytes:
     return right[1] + right[2][: common_prefix(left[2], right[2]) + 1]
 
 
-def folded(page: CachedPage, operation: Operation | None) -> list[Node]:
-    """The nodes of a leaf with the operation done."""
-    nodes = page.nodes()
+def folded(page: CachedPage, operation: Operation | None) -> Lines:
+    """The lines of a leaf with the operation done."""
+    lines = Lines(page)
     if operation is not None:
-        node = (0, operation.key, operation.data)
         if operation.kind == OPER_INSERT:
-            nodes.insert(operation.line, node)
+            lines.put(operation.line, operation.key, operation.data)
         else:
-            nodes[operation.line] = node
-    return nodes
+            lines.put_instead(operation.line, operation.data)
+    return lines
 
 
 def plan_vertical(page: CachedPage, operation: Operation | None, reserve: int) -> SplitLevel:
@@ -98,10 +74,10 @@ def plan_vertical(page: CachedPage, operation: Operation | None, reserve: int) -
     space = bool(page.flags & PAGE_SPACE_TREE)
     level = SplitLevel(page, 0, kind=SPLIT_VERTICAL)
     for attempt in (operation, None) if operation is not None else (None,):
-        nodes = folded(page, attempt)
-        prefix = choose_prefix(nodes, b"", space=space)
-        if _size(nodes, prefix) + reserve <= capacity(page):
-            level.count = len(nodes)
+        lines = folded(page, attempt)
+        prefix, size = choose_prefix(lines, 0, lines.count, b"", space=space)
+        if size + reserve <= capacity(page):
+            level.count = lines.count
             level.prefix_new = prefix
             if attempt is not None:
                 level.line = attempt.line
@@ -115,7 +91,8 @@ def plan_append(page: CachedPage, operation: Operation) -> SplitLevel:
     count = page.line_count + 1
     space = bool(page.flags & PAGE_SPACE_TREE)
     node = (0, operation.key, operation.data)
-    with_prefix = not space and len(operation.key) >= MIN_PREFIX and _size([node], 0) <= capacity(page)
+    fits = len(operation.key) + stored_size(operation.key, operation.data, operation.key) <= capacity(page)
+    with_prefix = not space and len(operation.key) >= MIN_PREFIX and fits
     last = page.line_count - 1
     return SplitLevel(
         page,
@@ -126,34 +103,29 @@ def plan_append(page: CachedPage, operation: Operation) -> SplitLevel:
         count=count,
         prefix_new=0 if with_prefix else -1,
         prefix=page.prefix(),
-        key_parent=separator((0, page.key(last), page.value(last)), node),
+        key_parent=separator(page.node(last), node),
         with_image=False,
     )
 
 
-def _balanced(sizes: list[int]) -> list[int]:
-    """The lines at which a page can be split, the one that leaves the most even parts first."""
-    total = sum(sizes)
-    left = 0
-    found: list[tuple[int, int]] = []
-    for line in range(1, len(sizes)):
-        left += sizes[line - 1]
-        found.append((abs(total - 2 * left), line))
-    found.sort()
-    return [line for _, line in found]
-
-
-def _divide(page: CachedPage, nodes: list[Node], lines: list[int], reserve: int) -> tuple[int, int, int] | None:
+def _divide(page: CachedPage, lines: Lines, cuts: Iterable[int], reserve: int) -> tuple[int, int, int] | None:
     """(line to split at, prefix line of the left part, of the right part) for the first line where both parts fit."""
     space = bool(page.flags & PAGE_SPACE_TREE)
     old = page.prefix()
     room = capacity(page) - reserve
-    for at in lines:
-        left, right = nodes[:at], nodes[at:]
-        prefix_left, prefix_right = choose_prefix(left, old, space=space), choose_prefix(right, old, space=space)
-        if _size(left, prefix_left) <= room and _size(right, prefix_right) <= room:
+    for at in cuts:
+        prefix_left, left = choose_prefix(lines, 0, at, old, space=space)
+        prefix_right, right = choose_prefix(lines, at, lines.count, old, space=space)
+        if left <= room and right <= room:
             return at, prefix_left, prefix_right
     return None
+
+
+def _cuts(page: CachedPage, lines: Lines, wanted: int) -> Iterator[int]:
+    """The lines to try: the one that is wanted, 0 for none, then those that make even parts."""
+    if wanted:
+        yield wanted
+    yield from lines.cuts(page.prefix())
 
 
 def hot_line(page: CachedPage, operation: Operation | None, inserted: Callable[[CachedPage, int], int]) -> int:
@@ -182,13 +154,9 @@ def plan_right(page: CachedPage, operation: Operation | None, reserve: int, hot:
 
     Where the operation fits nowhere it is left for later.
     """
-    old = page.prefix()
     for attempt in (operation, None) if operation is not None else (None,):
-        nodes = folded(page, attempt)
-        lines = _balanced([stored_size(key, data, old) for _, key, data in nodes])
-        if hot and attempt is not None:
-            lines.insert(0, hot)
-        divided = _divide(page, nodes, lines, reserve)
+        lines = folded(page, attempt)
+        divided = _divide(page, lines, _cuts(page, lines, hot if attempt is not None else 0), reserve)
         if divided is None:
             continue
         at, prefix_left, prefix_right = divided
@@ -198,24 +166,22 @@ def plan_right(page: CachedPage, operation: Operation | None, reserve: int, hot:
             kind=SPLIT_RIGHT,
             oper=attempt.kind if attempt is not None else OPER_NONE,
             at=at,
-            count=len(nodes),
+            count=lines.count,
             prefix_new=prefix_right,
             prefix_left=prefix_left,
-            prefix=nodes[prefix_left][1] if prefix_left >= 0 else b"",
-            key_parent=separator(nodes[at - 1], nodes[at]),
+            prefix=lines.key(prefix_left) if prefix_left >= 0 else b"",
+            key_parent=separator(lines.node(at - 1), lines.node(at)),
         )
     raise jet_error(codes.JET_errRecordTooBig, "a node fits on no page", page=page.pgno)
 
 
 def plan_internal(page: CachedPage, line: int, key: bytes) -> SplitLevel:
     """An internal page that has no room for the pointer that its child's split adds before `line`."""
-    nodes = page.nodes()
-    nodes.insert(line, (0, key, bytes(POINTER)))
-    count = len(nodes)
-    at_end = line == count - 2 and not nodes[-1][1]
-    old = page.prefix()
-    lines = _balanced([stored_size(each, data, old) for _, each, data in nodes])
-    divided = _divide(page, nodes, [count - 1, *lines] if at_end else lines, 0)
+    lines = Lines(page)
+    lines.put(line, key, bytes(POINTER))
+    count = lines.count
+    at_end = line == count - 2 and not lines.key(count - 1)
+    divided = _divide(page, lines, _cuts(page, lines, count - 1 if at_end else 0), 0)
     if divided is None:
         raise jet_error(codes.JET_errDatabaseCorrupted, "the pointers of a page do not fit on two", page=page.pgno)
     at, prefix_left, prefix_right = divided
@@ -228,8 +194,8 @@ def plan_internal(page: CachedPage, line: int, key: bytes) -> SplitLevel:
         count=count,
         prefix_new=prefix_right,
         prefix_left=prefix_left,
-        prefix=nodes[prefix_left][1] if prefix_left >= 0 else b"",
-        key_parent=nodes[at - 1][1],
+        prefix=lines.key(prefix_left) if prefix_left >= 0 else b"",
+        key_parent=lines.key(at - 1),
     )
 
 

@@ -14,12 +14,10 @@ try:
 except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
-from collections.abc import Callable
-
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.pages.cache import CachedPage
-from esent.pages.edit import NODE_DELETED, PAGE_ROOT, PAGE_SPACE_TREE
+from esent.pages.edit import NODE_DELETED, NODE_VERSIONED, PAGE_ROOT, PAGE_SPACE_TREE
 from esent.tree.live import (
     MERGE_PAGE_BECOMES_EMPTY,
     OPER_FLAG_INSERT_AND_REPLACE,
@@ -48,18 +46,20 @@ _SPLITS = 64  # one operation needs a few at the most
 class Position:
     """A node and where it was: `flags` as of `pages.edit` (deleted 2)."""
 
-    page: CachedPage = cython.declare(object, visibility="readonly")
-    line: int = cython.declare(cython.Py_ssize_t, visibility="readonly")
-    dbtime: int = cython.declare(cython.longlong, visibility="readonly")
-    flags: int = cython.declare(cython.int, visibility="readonly")
-    key: bytes = cython.declare(bytes, visibility="readonly")
-    data: bytes = cython.declare(bytes, visibility="readonly")
+    page: CachedPage
+    line: int
+    dbtime: int
+    flags: int
+    key: bytes
+    data: bytes
 
     def __init__(self, page: CachedPage, line: cython.Py_ssize_t) -> None:
         self.page = page
         self.line = line
-        self.dbtime = page.dbtime
-        self.flags, self.key, self.data = page.node(line)
+        self.dbtime = page.changed_at()
+        self.key = page.key(line)
+        self.flags = page.node_flags(line) & (NODE_VERSIONED | NODE_DELETED)
+        self.data = page.value(line)
 
     @property
     def deleted(self) -> bool:
@@ -70,23 +70,22 @@ class Position:
 class WritableTree:
     """One tree of a store. `density`: how full a page may get while nodes are added behind the last, in percent."""
 
-    store: NodeStore = cython.declare(object, visibility="readonly")
-    objid: int = cython.declare(cython.longlong, visibility="readonly")
-    root: int = cython.declare(cython.longlong, visibility="readonly")
-    unique: bool = cython.declare(cython.bint, visibility="readonly")
-    density: int = cython.declare(cython.int, visibility="readonly")
-    name: TreeName = cython.declare(object, visibility="readonly")
-    _get: Callable[[int], CachedPage] = cython.declare(object)
-    _objid_bytes: bytes = cython.declare(bytes)
+    store: NodeStore
+    objid: int
+    root: int
+    unique: bool
+    density: int
+    name: TreeName
+    _objid_bytes: bytes
     # the leaf found last, as it was then, and for what
-    _near: CachedPage | None = cython.declare(object)
-    _near_dbtime: int = cython.declare(cython.longlong)
-    _near_bookmark: bytes = cython.declare(bytes)
-    _stays: bool = cython.declare(cython.bint)  # the last two places were on one leaf: the next one may be as well
+    _near: CachedPage | None
+    _near_dbtime: int
+    _near_bookmark: bytes
+    _stays: bool  # the last two places were on one leaf: the next one may be as well
     # what was looked for last in that leaf: a line, or -1 less the line where it would be
-    _found_key: bytes | None = cython.declare(object)
-    _found_data: bytes | None = cython.declare(object)
-    _found: int = cython.declare(cython.Py_ssize_t)
+    _found_key: bytes | None
+    _found_data: bytes | None
+    _found: int
 
     def __init__(
         self,
@@ -105,7 +104,6 @@ class WritableTree:
         self.density = density
         self.name = name or TreeName(objid, root, unique)
         self._objid_bytes = objid.to_bytes(4, "little")
-        self._get = store.get
         self._near = None
         self._near_dbtime = 0
         self._near_bookmark = b""
@@ -119,7 +117,7 @@ class WritableTree:
         return jet_error(code, f"tree {self.objid} at page {self.root}: {what}", page=page.pgno)
 
     def _root(self) -> CachedPage:
-        page = self._get(self.root)
+        page = self.store.get(self.root)
         if page.data[24:28] != self._objid_bytes or not page.data[36] & PAGE_ROOT:
             raise self._wrong(page, "not its root page", codes.JET_errCatalogCorrupted)
         return page
@@ -127,19 +125,22 @@ class WritableTree:
     @cython.cfunc
     def _leaf(self, bookmark: bytes) -> CachedPage:
         """The leaf where a bookmark belongs."""
-        near = self._near
+        near: CachedPage | None = self._near
+        parent: CachedPage
+        page: CachedPage
+        below: cython.longlong
+        depth: cython.int
         # As long as a leaf is as it was, it is the place for what was found in it, and for all between its nodes.
         if (
             near is not None
             and (self._stays or bookmark == self._near_bookmark)
-            and near.dbtime == self._near_dbtime
+            and near.changed_at() == self._near_dbtime
             and self.store.holds(near)
             and (bookmark == self._near_bookmark or near.encloses(bookmark, not self.unique))
         ):
             self._near_bookmark = bookmark
             return near
-        get = self._get
-        parent = page = get(self.root)
+        parent = page = self.store.get(self.root)
         if not page.data[36] & PAGE_ROOT:
             raise self._wrong(page, "not its root page", codes.JET_errCatalogCorrupted)
         depth = 0
@@ -149,10 +150,10 @@ class WritableTree:
                     raise self._wrong(page, "not its root page", codes.JET_errCatalogCorrupted)
                 raise self._wrong(parent, f"page {page.pgno} is not a child of its parent")
             parent = page
-            page = get(below)
+            page = self.store.get(below)
             depth += 1
         self._stays = page is near
-        self._near, self._near_dbtime, self._near_bookmark = page, page.dbtime, bookmark
+        self._near, self._near_dbtime, self._near_bookmark = page, page.changed_at(), bookmark
         self._found_key = self._found_data = None  # what was found is a line of another page, or of this one as it was
         return page
 
@@ -161,7 +162,7 @@ class WritableTree:
         """Find a bookmark (without `data` in a unique tree): its line in the leaf `_near`, or -1 less where it would be."""
         if self._still_found(key, data):
             return self._found
-        page = self._leaf(key if data is None else key + data)
+        page: CachedPage = self._leaf(key if data is None else key + data)
         self._found = page.place(key, data)
         self._found_key, self._found_data = key, data
         return self._found
@@ -169,12 +170,12 @@ class WritableTree:
     @cython.cfunc
     def _still_found(self, key: bytes, data: bytes | None) -> cython.bint:
         """Whether these very objects were looked for last, and nothing has changed since."""
-        near = self._near
+        near: CachedPage | None = self._near
         return (
             key is self._found_key
             and data is self._found_data
             and near is not None
-            and near.dbtime == self._near_dbtime
+            and near.changed_at() == self._near_dbtime
             and self.store.holds(near)
         )
 
@@ -182,7 +183,7 @@ class WritableTree:
     def _done(self, page: CachedPage, found: cython.Py_ssize_t) -> None:
         """The node looked for last was changed, on a page that is as it was but for that; it is at line `found` now."""
         if page is self._near:
-            self._near_dbtime = page.dbtime
+            self._near_dbtime = page.changed_at()
             self._found = found
 
     def _path(self, bookmark: bytes) -> list[tuple[CachedPage, int]]:
@@ -192,7 +193,7 @@ class WritableTree:
         while not page.is_leaf:
             line = page.seek_child(bookmark)
             path.append((page, line))
-            page = self._get(page.child(line))
+            page = self.store.get(page.child(line))
             if page.objid != self.objid or len(path) > MAX_DEPTH:
                 raise self._wrong(path[-1][0], f"page {page.pgno} is not a child of its parent")
         path.append((page, 0))
@@ -202,7 +203,7 @@ class WritableTree:
         page = self._root()
         depth = 0
         while not page.is_leaf:
-            page = self._get(page.child(page.line_count - 1 if last else 0))
+            page = self.store.get(page.child(page.line_count - 1 if last else 0))
             depth += 1
             if page.objid != self.objid or depth > MAX_DEPTH:
                 raise self._wrong(page, "not a child of its parent")
@@ -213,7 +214,7 @@ class WritableTree:
         return key if self.unique else key + data
 
     def _sibling(self, page: CachedPage, pgno: int, *, forward: bool) -> CachedPage:
-        sibling = self._get(pgno)
+        sibling = self.store.get(pgno)
         back = sibling.previous if forward else sibling.next
         if back != page.pgno or sibling.objid != self.objid or not sibling.is_leaf:
             raise self._wrong(page, f"the link to page {pgno} does not agree with that page", codes.JET_errBadPageLink)
@@ -221,12 +222,13 @@ class WritableTree:
 
     # -- search and navigation ----------------------------------------------------------------------------------------------
 
+    @cython.ccall
     def find(self, key: bytes, data: bytes | None = None) -> Position | None:
         """The node with a key (in a tree that is not unique: and data; without `data` the first one with the key)."""
         self.store.trim()
         if self.unique or data is not None:
             place: cython.Py_ssize_t = self._locate(key, None if self.unique else data)
-            page = self._near
+            page: CachedPage | None = self._near
             return Position(page, place) if place >= 0 and page is not None else None
         found = self._at_least(key, b"")
         return found if found is not None and found.key == key else None
@@ -311,7 +313,8 @@ class WritableTree:
             line = page.line_count - 1
         return Position(page, line)
 
-    def page_of(self, key: bytes, data_bookmark: bytes = b"") -> int:
+    @cython.ccall
+    def page_of(self, key: bytes, data_bookmark: bytes = b"") -> cython.longlong:
         """The number of the leaf where a bookmark belongs."""
         self._locate(key, None if self.unique else data_bookmark)
         assert self._near is not None
@@ -341,16 +344,18 @@ class WritableTree:
             part = min(part * count - line, 1.0)
             if page.is_leaf:
                 return Position(page, line)
-            page = self._get(page.child(line))
+            page = self.store.get(page.child(line))
             depth += 1
             if page.objid != self.objid or depth > MAX_DEPTH:
                 raise self._wrong(page, "not a child of its parent")
 
     # -- changes ------------------------------------------------------------------------------------------------------------
 
-    def insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: cython.longlong = 0) -> None:
+    @cython.ccall
+    def insert(self, writer: Writer, key: bytes, data: bytes, rceid: cython.longlong = 0) -> cython.int:
         """Put a node where there is none with its bookmark. JET_errKeyDuplicate where there is one, deleted or not."""
-        store = self.store
+        store: NodeStore = self.store
+        page: CachedPage
         bookmark_data = None if self.unique else data
         again: cython.bint = not self._still_found(key, bookmark_data)
         if again:
@@ -361,8 +366,9 @@ class WritableTree:
         for _ in range(_SPLITS):
             place = self._locate(key, bookmark_data) if again else self._found
             again = True
-            page = self._near
-            assert page is not None
+            near = self._near
+            assert near is not None
+            page = near
             if place >= 0:
                 raise jet_error(codes.JET_errKeyDuplicate, f"inserting a node into tree {self.objid}", page=page.pgno)
             place = -1 - place
@@ -370,9 +376,9 @@ class WritableTree:
             if shared >= 0:
                 store.insert(writer, self.name, page, place, shared, key[shared:] if shared else key, data, rceid)
                 self._done(page, place)
-                return
+                return 0
             if self._split(writer, self._bookmark(key, data), Operation(OPER_INSERT, place, key, data, rceid)):
-                return
+                return 0
         raise self._wrong(self._root(), "splitting makes no room", codes.JET_errDatabaseCorrupted)
 
     def flag_insert(self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0) -> None:
