@@ -186,6 +186,7 @@ class DatabaseStore(NodeStore):
         self._records = NodeRecords(dbid)
         self._steady = 0
         self._trees = {}
+        self.space_trees = {}
         self._sessions = SessionTable(0)
         self._session = Session(0)
         self._begun = self._position = LGPOS_MIN  # of the change under way
@@ -223,6 +224,7 @@ class DatabaseStore(NodeStore):
         self._log(FreeFDP(self.dbid, name.fdp, writer.trx_begin0, kind))
         allocate.free_tree(self, writer, name)
         self._trees = {key: tree for key, tree in self._trees.items() if key[1] != name.fdp}
+        self.space_trees = {key: tree for key, tree in self.space_trees.items() if key[0] != name.objid}
 
     def take_page(self, writer: Writer, name: TreeName, near: int) -> int:
         return allocate.take_page(self, writer, name, near)

@@ -210,10 +210,18 @@ class Space:
         self.header = parse_space_header(self.root.external_header(), name.fdp)
 
     def owned(self) -> SpaceTree:
-        return SpaceTree(self.store, self.name, self.header.word)
+        return self._space_tree(self.header.word)
 
     def available(self) -> SpaceTree:
-        return SpaceTree(self.store, self.name, self.header.word + 1)
+        return self._space_tree(self.header.word + 1)
+
+    def _space_tree(self, root: int) -> SpaceTree:
+        """A space tree of this tree. It is kept: like any tree it knows the place where it was last."""
+        kept = self.store.space_trees
+        tree: SpaceTree | None = kept.get((self.name.objid, root))
+        if tree is None:
+            tree = kept[self.name.objid, root] = SpaceTree(self.store, self.name, root)
+        return tree
 
     def parent(self) -> Space:
         page = self.store.get(self.header.parent)

@@ -22,6 +22,7 @@ cdef class NodeStore:
     cdef readonly Py_ssize_t page_size
     cdef public long long growth
     cdef public long long fragment
+    cdef public dict space_trees
 
     cpdef int begin(self, Writer writer)
     cpdef CachedPage get(self, long long pgno)

@@ -14,7 +14,7 @@ except ImportError:
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from esent.pages.cache import CachedPage
 from esent.pages.primitives import LGPOS_MIN, Lgpos
@@ -175,12 +175,13 @@ class NodeStore:
     """Pages of one database, and logged changes to them. Lines and pages are those of now: look them up before each call.
 
     `growth`: pages by which the file grows at least; `fragment`: runs of free pages below this go along with the extent
-    beside them.
+    beside them. `space_trees`, by object id and root, are kept for whoever allocates.
     """
 
     page_size: int
     growth: int
     fragment: int
+    space_trees: dict[tuple[int, int], Any]
 
     @property
     def page_count(self) -> int:
