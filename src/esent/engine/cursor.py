@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from esent.catalog.objects import Index, Table
 from esent.constants import codes, grbits
 from esent.engine.collation import sort_key_of
+from esent.engine.cores import CursorCore
 from esent.engine.handles import TableHandle
 from esent.engine.long_value_writer import LongValueTree
 from esent.engine.search_key import SearchKey
@@ -25,7 +26,6 @@ from esent.errors import jet_error
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
     from esent.engine.session import Session
-    from esent.engine.update import Update
 
 
 class Call(Enum):
@@ -52,7 +52,7 @@ class Filter(Protocol):
     def admits(self, cursor: Cursor) -> bool: ...
 
 
-class Cursor:
+class Cursor(CursorCore):
     """One JET_TABLEID: a session's place in a table of a database. Opened on the first record.
 
     `grbit`: JET_bitTable...; `versioned` is off for temporary tables. `make_long_values` makes the tree of long values of a
@@ -72,6 +72,7 @@ class Cursor:
         self.session = session
         self.instance = session.instance
         self.lock = session.instance.lock
+        self.acquire, self.release = self.lock.acquire, self.lock.release  # each call takes it
         self.database = database
         self.grbit = grbit
         self.versioned = versioned
@@ -79,12 +80,13 @@ class Cursor:
         self.handle = TableHandle(self)
         self.level_open = session.level
         self.created_level = 0  # the open transaction level the table was created in, 0 once it is committed
-        self.view = self._view_of(table)
+        self._use_view(table)
+        self.changes = self.updatable
         self.primary = TreePosition(session, self.tree_of(table.objid, table.root, unique=True))
         self.primary.tree.title = f"table {table.name}"
         self.secondary: TreePosition | None = None
         self.index: Index | None = None
-        self.update: Update | None = None
+        self.update = None
         self.filter: Filter | None = None  # what records moves stop at
         self.on_close: list[Callable[[Cursor], None]] = []
         self._long_values: LongValueTree | None = None
@@ -99,12 +101,14 @@ class Cursor:
     def table(self) -> Table:
         return self.view.table
 
-    def _view_of(self, table: Table) -> TableView:
-        return TableView(table, self.database.file.page_size, sort_key_of)
+    def _use_view(self, table: Table) -> None:
+        self.view = TableView(table, self.database.file.page_size, sort_key_of)
+        self.setters = self.view.setters
+        self.live, self.epoch = None, 0
 
     def use_table(self, table: Table) -> None:
         """The definition of the table has changed: go on with this one."""
-        self.view = self._view_of(table)
+        self._use_view(table)
         self._long_values = None
         self._index_trees.clear()
         if self.update is not None:

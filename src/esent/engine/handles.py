@@ -7,35 +7,39 @@ from __future__ import annotations
 
 import itertools
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 _serials = itertools.count(1)
 
 
+@cython.cclass
 class Handle:
     """An opaque handle; two are equal only if they are the same. `target` becomes None when the handle dies."""
 
-    __slots__ = ("_serial", "target")
+    target: object
+    _serial: int
 
     def __init__(self, target: object) -> None:
-        self.target: object | None = target
+        self.target = target
         self._serial = next(_serials)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._serial}{'' if self.target is not None else ', closed'}>"
 
 
+@cython.cclass
 class InstanceHandle(Handle):
     """JET_INSTANCE."""
 
-    __slots__ = ()
 
-
+@cython.cclass
 class SessionHandle(Handle):
     """JET_SESID."""
 
-    __slots__ = ()
 
-
+@cython.cclass
 class TableHandle(Handle):
     """JET_TABLEID."""
-
-    __slots__ = ()

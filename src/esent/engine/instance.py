@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from esent.backup.context import BackupContext
 from esent.constants import codes, grbits, params
 from esent.engine.cleanup import Cleanup
+from esent.engine.cores import InstanceCore
 from esent.engine.database import AttachedDatabase, Databases
 from esent.engine.defragment import Defragmenter
 from esent.engine.gates import WriteGate
@@ -52,7 +53,7 @@ class State(Enum):
     GONE = "gone"
 
 
-class Instance:
+class Instance(InstanceCore):
     """One instance of the process; `lock` guards its state in memory and is never held across a wait for the disk."""
 
     def __init__(self, process: Process, name: str | None, display_name: str | None) -> None:
@@ -66,7 +67,7 @@ class Instance:
         self.files: FileSystem = FILES
         self.state = State.ALLOCATED
         self.service_stopped = False
-        self.unavailable: JetError | None = None
+        self.unavailable = None
         self.backup_allowed = False
         self.claims: Claims | None = None
         self.sessions: dict[int, Session] = {}

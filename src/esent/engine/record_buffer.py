@@ -22,6 +22,7 @@ from esent.records.columns import FLAG_DEFAULT, VARIABLE_FIRST, Column
 from esent.records.encode import Tagged, Value, tagged_value
 from esent.records.layout import ENTRY_SIZE, FILL, HEADER_SIZE, WORD_DERIVED, WORD_SMALL_HEADER
 
+Key = tuple[bool, int]  # not derived, id: the order in the record
 Entry = tuple[int, bytes]  # flags of the offset word, stored bytes
 
 
@@ -29,14 +30,14 @@ Entry = tuple[int, bytes]  # flags of the offset word, stored bytes
 class RecordBuffer:
     """A record in parts. A change either fits (`TableView.record_most`) or raises JET_errRecordTooBig and changes nothing."""
 
-    view: TableView = cython.declare(object, visibility="readonly")
-    size: int = cython.declare(cython.Py_ssize_t, visibility="readonly")  # of the record as it would be stored
-    _most: int = cython.declare(cython.Py_ssize_t)
-    _fixed: bytearray = cython.declare(bytearray)  # from offset 4 on, without the bitmap
-    _nulls: bytearray = cython.declare(bytearray)  # of the fixed columns, 1 a NULL
-    _variable: list[bytes | None] = cython.declare(list)
-    _tagged: dict[tuple[bool, int], Entry] = cython.declare(dict)  # by (not derived, id): the order in the record
-    _image: bytes | None = cython.declare(bytes)
+    view: TableView
+    size: int  # of the record as it would be stored
+    _most: int
+    _fixed: bytearray  # from offset 4 on, without the bitmap
+    _nulls: bytearray  # of the fixed columns, 1 a NULL
+    _variable: list[bytes | None]
+    _tagged: dict[Key, Entry]
+    _image: bytes | None
 
     def __init__(self, view: TableView, image: bytes | None = None) -> None:
         self.view = view
@@ -99,6 +100,7 @@ class RecordBuffer:
 
     # -- as bytes -------------------------------------------------------------------------------------------------
 
+    @cython.ccall
     def image(self) -> bytes:
         """The record as it would be stored."""
         if self._image is None:
@@ -150,11 +152,11 @@ class RecordBuffer:
         return b"".join(parts)
 
     @cython.cfunc
-    def _require_room(self, more: cython.Py_ssize_t, what: str) -> cython.int:
+    def _require_room(self, more: cython.Py_ssize_t, column: Column) -> cython.int:
         if more > 0 and self.size + more > self._most:
             raise jet_error(
                 codes.JET_errRecordTooBig,
-                f"setting column {what} of table {self.view.table.name}: more than {self._most} bytes",
+                f"setting column {column.name} of table {self.view.table.name}: more than {self._most} bytes",
             )
         return 0
 
@@ -162,17 +164,31 @@ class RecordBuffer:
 
     def set_fixed(self, column: Column, value: bytes | None) -> None:
         """`value` fills the slot, or is None for NULL."""
-        fid: cython.Py_ssize_t = column.fid
-        start: cython.Py_ssize_t = column.record_offset - HEADER_SIZE
-        size: cython.Py_ssize_t = column.max_size
-        last: cython.Py_ssize_t = len(self._nulls)
+        self.put_fixed(column, column.fid, column.record_offset - HEADER_SIZE, column.max_size, value)
+
+    @cython.ccall
+    def put_fixed(
+        self, column: Column, fid: cython.Py_ssize_t, start: cython.Py_ssize_t, size: cython.Py_ssize_t, value: bytes | None
+    ) -> cython.int:
+        """`set_fixed` for who knows the slot of the column: its id, where it begins behind the header, and its bytes."""
+        nulls: bytearray = self._nulls
+        fixed: bytearray = self._fixed
+        last: cython.Py_ssize_t = len(nulls)
+        i: cython.Py_ssize_t
         if fid > last:
-            self._require_room(start + size - len(self._fixed) + (fid + 7) // 8 - (last + 7) // 8, column.name)
+            self._require_room(start + size - len(fixed) + (fid + 7) // 8 - (last + 7) // 8, column)
             self._reach_fixed(fid)
-        self._nulls[fid - 1] = value is None
-        if value is not None:
-            self._fixed[start : start + size] = value
         self._image = None
+        if value is None:
+            nulls[fid - 1] = 1
+            return 0
+        nulls[fid - 1] = 0
+        if len(value) == size and start + size <= len(fixed) and start >= 0:
+            for i in range(size):
+                fixed[start + i] = value[i]
+        else:
+            fixed[start : start + size] = value
+        return 0
 
     @cython.cfunc
     def _reach_fixed(self, fid: cython.Py_ssize_t) -> cython.int:
@@ -199,7 +215,11 @@ class RecordBuffer:
     # -- variable columns -----------------------------------------------------------------------------------------
 
     def set_variable(self, column: Column, value: bytes | None) -> None:
-        fid: cython.Py_ssize_t = column.fid
+        self.put_variable(column, column.fid, value)
+
+    @cython.ccall
+    def put_variable(self, column: Column, fid: cython.Py_ssize_t, value: bytes | None) -> cython.int:
+        """`set_variable` for who knows the id of the column."""
         number: cython.Py_ssize_t = fid - VARIABLE_FIRST
         last: cython.Py_ssize_t = len(self._variable)
         size: cython.Py_ssize_t = 0 if value is None else len(value)
@@ -211,11 +231,12 @@ class RecordBuffer:
             more += 2 * (number + 1 - last)
             for i in range(last, number):
                 more += _length(self._variable_default(i + VARIABLE_FIRST))
-        self._require_room(more, column.name)
+        self._require_room(more, column)
         self._reach_variable(fid)
         self.size += size - _length(self._variable[number])
         self._variable[number] = value
         self._image = None
+        return 0
 
     def _variable_default(self, fid: int) -> bytes | None:
         column = self.view.variable.get(fid)
@@ -253,24 +274,25 @@ class RecordBuffer:
             return
         tagged = Tagged(column.fid, values, column.is_long_value, self.view.derived(column))
         data, flags = tagged_value(tagged, small_page=self.view.small_page)
-        self._put(key, (flags, data), column.name)
+        self._put(key, (flags, data), column)
 
     @cython.cfunc
-    def _put(self, key: tuple[bool, int], entry: Entry, name: str) -> cython.int:
+    def _put(self, key: Key, entry: Entry, column: Column) -> cython.int:
         old = self._tagged.get(key)
         more: cython.Py_ssize_t = len(entry[1])
         more += ENTRY_SIZE if old is None else -len(old[1])
-        self._require_room(more, name)
+        self._require_room(more, column)
         self._tagged[key] = entry
         self.size += more
         self._image = None
         return 0
 
-    def set_entry(self, column: Column, key: tuple[bool, int], entry: Entry) -> bool:
+    @cython.ccall
+    def set_entry(self, column: Column, key: Key, entry: Entry) -> cython.bint:
         """Give a tagged column the one value it has in an entry as it is stored; False, and nothing done, where it has any."""
         if key in self._tagged:
             return False
-        self._put(key, entry, column.name)
+        self._put(key, entry, column)
         return True
 
     def set_tagged(self, column: Column, number: int, value: Value | None, *, revert: bool = False) -> None:

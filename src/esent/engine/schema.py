@@ -32,6 +32,7 @@ from esent.catalog.system import (
 from esent.catalog.write import CatalogTrees, CatalogWriter
 from esent.constants import codes
 from esent.constants.formats import Feature
+from esent.engine.cores import TableCore
 from esent.engine.session import Session
 from esent.engine.versioned import VersionedTree
 from esent.errors import jet_error
@@ -90,7 +91,7 @@ class Entry(Generic[T]):
         return self.added is not None or self.removed is not None
 
 
-class LiveTable:
+class LiveTable(TableCore):
     """One table: what all sessions share of it. `base` is the table as it was read or made; its numbers never change."""
 
     def __init__(self, schema: Schema, name: str, objid: int, base: Table | None = None) -> None:

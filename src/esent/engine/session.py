@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from esent.constants import codes, grbits, params
+from esent.engine.cores import SessionCore
 from esent.engine.handles import SessionHandle
 from esent.engine.transactions import MOST_USER_LEVELS, Writer
 from esent.errors import jet_error
@@ -76,7 +77,7 @@ class LevelObserver(Protocol):
         """Everything done in level `level` is undone."""
 
 
-class Session(Writer):
+class Session(SessionCore, Writer):
     """One session of an instance: transaction level, context, open databases."""
 
     def __init__(self, instance: Instance, procid: int) -> None:
@@ -91,7 +92,7 @@ class Session(Writer):
         self.commit_default: int | None = None
         self._owner: object = None  # of the transaction: a thread's identity or a context
         self._owner_thread = 0  # the thread it belongs to, 0 if to a context
-        self._context: int | None = None
+        self._context = None
         self._context_thread = 0
         self._user = 0  # thread that is in a call
         self._depth = 0
@@ -132,12 +133,6 @@ class Session(Writer):
         """JET_errSessionSharingViolation if a transaction is open that another thread or context began."""
         if self.level and self._owner != self._current_owner():
             raise jet_error(codes.JET_errSessionSharingViolation, "the transaction belongs to another thread or context")
-
-    def at_hand(self) -> bool:
-        """Whether, as is usual, nobody is in a call and no context and no transaction of another thread is in the way."""
-        if self._depth or self._context is not None:
-            return False
-        return not self.level or self._owner_thread == _this_thread()
 
     def require_no_transaction(self, what: str) -> None:
         if self.level:

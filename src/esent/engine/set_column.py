@@ -14,9 +14,11 @@ except ImportError:
 from enum import Enum, auto
 
 from esent.constants import codes, grbits
+from esent.engine.cores import CursorCore, SessionCore
 from esent.engine.cursor import Cursor
 from esent.engine.long_value_writer import PendingValue, stored_form
 from esent.engine.navigation import grbit_of
+from esent.engine.record_buffer import RecordBuffer
 from esent.engine.update import Mode, Update, next_number
 from esent.errors import JetError, jet_error
 from esent.records.columns import (
@@ -33,6 +35,7 @@ from esent.records.columns import (
 from esent.records.compression import decompress
 from esent.records.encode import COLUMN_MOST, LONG_VALUE_MOST, Tagged, Value, stored_value, tagged_value
 from esent.records.keys import KEY_MOST_DEFAULT, KeyDefinition, Segment, normalise
+from esent.records.layout import HEADER_SIZE
 
 APPEND = grbits.JET_bitSetAppendLV
 OVERWRITE = grbits.JET_bitSetOverwriteLV
@@ -50,7 +53,11 @@ _INTERNAL = 0xF0000000
 _INTRINSIC_DEFAULT = 1023
 _RAW = KeyDefinition(())
 _INSERT_NUMBERED = Mode.INSERT_NUMBERED
-_NO_WAY, _FIXED, _BIT, _VARIABLE, _TAGGED = range(5)
+_NO_WAY: cython.int = 0
+_FIXED: cython.int = 1
+_BIT: cython.int = 2
+_VARIABLE: cython.int = 3
+_TAGGED: cython.int = 4
 _PECULIAR = FLAG_AUTOINCREMENT | FLAG_COMPRESSED | FLAG_ENCRYPTED | FLAG_VERSION
 
 
@@ -58,21 +65,25 @@ _PECULIAR = FLAG_AUTOINCREMENT | FLAG_COMPRESSED | FLAG_ENCRYPTED | FLAG_VERSION
 class Setter:
     """The short way of setting one column to a plain value without options; `set_column` is the long one."""
 
-    _column: Column = cython.declare(object)
-    _columnid: int = cython.declare(object)
-    _kind: int = cython.declare(cython.int)
-    _least: int = cython.declare(cython.Py_ssize_t)
-    _most: int = cython.declare(cython.Py_ssize_t)
-    _long: bool = cython.declare(cython.bint)
-    _key: tuple[bool, int] = cython.declare(object)
-    _flags: int = cython.declare(cython.int)
-    _header: bytes = cython.declare(bytes)
+    _column: Column
+    _columnid: int
+    _fid: int
+    _start: int
+    _kind: int
+    _least: int
+    _most: int
+    _long: bool
+    _key: tuple[bool, int]
+    _flags: int
+    _header: bytes
 
     def __init__(self, cursor: Cursor, column: Column) -> None:
         view = cursor.view
         size = INHERENT_SIZE.get(column.coltyp, 0)
         self._column = column
         self._columnid = column.columnid
+        self._fid = column.fid
+        self._start = column.record_offset - HEADER_SIZE if column.is_fixed else 0
         self._long = column.is_long_value
         self._least = 1
         self._most = column.max_size or COLUMN_MOST
@@ -97,21 +108,22 @@ class Setter:
             )
             self._header = data
 
-    def set(self, cursor: Cursor, update: Update, value: bytes) -> bool:
+    @cython.cfunc
+    def set(self, in_transaction: cython.bint, update: Update, value: bytes) -> cython.bint:
         """Whether that was done; if not, nothing was."""
         size: cython.Py_ssize_t = len(value)
         kind: cython.int = self._kind
         if kind == _NO_WAY or size < self._least or size > self._most:
             return False
-        buffer = update.buffer
+        buffer: RecordBuffer = update.buffer
         try:
             if kind == _FIXED:
-                buffer.set_fixed(self._column, value)
+                buffer.put_fixed(self._column, self._fid, self._start, size, value)
             elif kind == _VARIABLE:
-                buffer.set_variable(self._column, value)
+                buffer.put_variable(self._column, self._fid, value)
             elif kind == _BIT:
-                buffer.set_fixed(self._column, b"\xff" if value[0] else b"\0")
-            elif (self._long and not cursor.session.level) or not buffer.set_entry(
+                buffer.put_fixed(self._column, self._fid, self._start, 1, b"\xff" if value[0] else b"\0")
+            elif (self._long and not in_transaction) or not buffer.set_entry(
                 self._column, self._key, (self._flags, self._header + value)
             ):
                 return False
@@ -121,19 +133,24 @@ class Setter:
         return True
 
 
-def set_plain(cursor: Cursor, columnid: object, value: bytes) -> bool:
+@cython.ccall
+def set_plain(cursor: Cursor, columnid: object, value: bytes) -> cython.bint:
     """Set the first value of a column by the short way, if there is one; False where `set_column` has to."""
-    update = cursor.update
-    if update is None or update.read_only or type(columnid) is not int:
+    core: CursorCore = cursor
+    update: Update | None = core.update
+    session: SessionCore = core.session
+    # what refuses to be changed is said by the long way
+    if update is None or update.read_only or not core.changes or session.read_only:
         return False
-    setter: Setter | None = cursor.view.setters.get(columnid)
+    if type(columnid) is not int:
+        return False
+    setter: Setter | None = core.setters.get(columnid)
     if setter is None:
         column = cursor.view.columns.get(columnid)
         if column is None:
             return False
-        setter = cursor.view.setters[columnid] = Setter(cursor, column)
-    cursor.require_updatable()
-    return setter.set(cursor, update, value)
+        setter = core.setters[columnid] = Setter(cursor, column)
+    return setter.set(session.level != 0, update, value)
 
 
 class Change(Enum):

@@ -86,18 +86,18 @@ class Update:
     `failed`: it was made once already, in vain.
     """
 
-    cursor: Cursor = cython.declare(object, visibility="readonly")
-    mode: Mode = cython.declare(object, visibility="public")
-    level: int = cython.declare(object, visibility="public")
-    buffer: RecordBuffer = cython.declare(object, visibility="public")
-    original: bytes | None = cython.declare(object, visibility="readonly")
-    bookmark: bytes = cython.declare(object, visibility="readonly")
-    optimistic_level_0: bool = cython.declare(cython.bint, visibility="readonly")
-    failed: bool = cython.declare(cython.bint, visibility="public")
-    touched: set[int] = cython.declare(object, visibility="readonly")
-    pending: dict[bytes, PendingValue] = cython.declare(object, visibility="public")
-    references: dict[bytes, int] = cython.declare(object, visibility="public")
-    read_only: bool = cython.declare(cython.bint, visibility="readonly")
+    cursor: Cursor
+    mode: Mode
+    level: int
+    buffer: RecordBuffer
+    original: bytes | None
+    bookmark: bytes
+    optimistic_level_0: bool
+    failed: bool
+    touched: set[int]
+    pending: dict[bytes, PendingValue]
+    references: dict[bytes, int]
+    read_only: bool
 
     def __init__(self, cursor: Cursor, mode: Mode, original: bytes | None) -> None:
         self.cursor = cursor
