@@ -327,8 +327,8 @@ def test_numbers_go_on_behind_those_reserved_in_the_root(database: CursorDatabas
 
 @pytest.mark.parametrize("grbit", [0, grbits.JET_bitTableReadOnly])
 def test_only_writable_cursors_change_anything(database: CursorDatabase, grbit: int) -> None:
-    cursor = database.cursor(database.session(), grbit)
     database.read_only = not grbit
+    cursor = database.cursor(database.session(), grbit)
     assert code(update.prepare, cursor, update.Mode.INSERT) == codes.JET_errPermissionDenied
     assert code(update.delete, cursor) == codes.JET_errPermissionDenied
     assert code(set_column.set_column, cursor, ID, long(1)) == codes.JET_errPermissionDenied

@@ -27,6 +27,7 @@ cdef class CursorCore:
     cdef public object view
     cdef public dict setters
     cdef public object update
+    cdef public list upkeep
     cdef public bint changes
     cdef public TableCore live
     cdef public long long epoch

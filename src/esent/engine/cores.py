@@ -16,6 +16,7 @@ except ImportError:
 if TYPE_CHECKING:
     from threading import RLock
 
+    from esent.engine.index_entries import Upkeep
     from esent.engine.instance import Instance
     from esent.engine.session import Session
     from esent.engine.table_view import TableView
@@ -54,7 +55,11 @@ class TableCore:
 
 @cython.cclass
 class CursorCore:
-    """Of `engine.cursor.Cursor`. `live` and `epoch`: the table whose state at that time the view was found to be of."""
+    """Of `engine.cursor.Cursor`.
+
+    `upkeep`: of the indexes that updates keep up, once asked for; `live` and `epoch`: the table, and the state of it that
+    the view is of; `changes`: whether it is one through which the table is changed.
+    """
 
     session: Session
     instance: Instance
@@ -64,6 +69,7 @@ class CursorCore:
     view: TableView
     setters: dict[int, Any]
     update: Update | None
+    upkeep: list[Upkeep] | None
     changes: bool
     live: TableCore | None
     epoch: int

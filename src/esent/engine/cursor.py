@@ -104,6 +104,7 @@ class Cursor(CursorCore):
     def _use_view(self, table: Table) -> None:
         self.view = TableView(table, self.database.file.page_size, sort_key_of)
         self.setters = self.view.setters
+        self.upkeep = None
         self.live, self.epoch = None, 0
 
     def use_table(self, table: Table) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 try:
     import cython
@@ -17,6 +18,10 @@ from esent.records.columns import Column
 from esent.records.compression import decompress
 from esent.records.encode import Value
 from esent.records.keys import KEY_MOST_DEFAULT, KeyDefinition, KeyPlan, record_keys
+
+if TYPE_CHECKING:
+    from esent.engine.cursor import Cursor
+    from esent.engine.versioned import VersionedTree
 
 ReadLongValue = Callable[[bytes, int], bytes]
 """The first bytes of a long value: (id as the record has it, how many at most) -> bytes."""
@@ -57,23 +62,50 @@ def _bytes_wanted(definition: KeyDefinition) -> int:
 class RecordKeyPlan:
     """The keys of records in an index with one key a record, made of what the records hold without looking further."""
 
-    _plan: KeyPlan = cython.declare(object)
-    _places: list[ColumnPlace] = cython.declare(list)
+    _plan: KeyPlan
+    _places: list[ColumnPlace]
 
     def __init__(self, view: TableView, definition: KeyDefinition) -> None:
         self._plan = KeyPlan(definition, primary=False)
         self._places = [view.place_of(segment.column) for segment in definition.segments]
 
-    def keys(self, image: bytes) -> list[bytes] | None:
-        """As `RecordValues.keys`; None where it takes more than the record."""
+    @cython.ccall
+    def key(self, image: bytes) -> bytes | None:
+        """The key of a record, empty where the index leaves it out; None where it takes more than the record."""
         values: list[bytes | None] = []
+        place: ColumnPlace
         for place in self._places:
             value = place.value(image)
             if value is MORE:
                 return None
             values.append(value)
-        key = self._plan.key(values)
-        return [key] if key else []
+        return self._plan.key(values)
+
+    def keys(self, image: bytes) -> list[bytes] | None:
+        """As `RecordValues.keys`; None where it takes more than the record."""
+        key = self.key(image)
+        return None if key is None else [key] if key else []
+
+
+@cython.cclass
+class Upkeep:
+    """One index that the updates of a cursor keep up; `columns` decide about its entries."""
+
+    index: Index
+    tree: VersionedTree
+    columns: frozenset[int]
+    _plan: RecordKeyPlan | None
+
+    def __init__(self, cursor: Cursor, index: Index) -> None:
+        self.index = index
+        self.tree = cursor.index_tree(index)
+        self.columns = cursor.view.index_columns(index)
+        self._plan = key_plan(cursor.view, index)
+
+    @cython.ccall
+    def key(self, image: bytes) -> bytes | None:
+        """As `RecordKeyPlan.key`, for any index."""
+        return None if self._plan is None else self._plan.key(image)
 
 
 def key_plan(view: TableView, index: Index) -> RecordKeyPlan | None:

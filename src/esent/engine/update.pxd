@@ -1,5 +1,7 @@
 from esent.engine.cores cimport CursorCore, SessionCore
+from esent.engine.index_entries cimport RecordKeyPlan, Upkeep
 from esent.engine.record_buffer cimport RecordBuffer
+from esent.versions.store cimport Transaction
 
 
 cdef class Update:
@@ -15,3 +17,7 @@ cdef class Update:
     cdef public dict pending
     cdef public dict references
     cdef readonly bint read_only
+
+
+cpdef bytes make_unwatched(object cursor, object grbit)
+cpdef int delete_unwatched(object cursor)

@@ -18,8 +18,16 @@ except ImportError:
 from esent.constants import codes, grbits
 from esent.constants.formats import Feature
 from esent.engine.callbacks import is_listening, notify, watched
+from esent.engine.cores import CursorCore, SessionCore
 from esent.engine.finalize import FinalizedRecord
-from esent.engine.index_entries import ReadLongValue, RecordValues, column_values
+from esent.engine.index_entries import (
+    ReadLongValue,
+    RecordKeyPlan,
+    RecordValues,
+    Upkeep,
+    column_values,
+    key_plan,
+)
 from esent.engine.long_value_writer import PendingValue
 from esent.engine.navigation import grbit_of
 from esent.engine.record_buffer import RecordBuffer, separated_ids
@@ -40,10 +48,12 @@ from esent.records.columns import (
 )
 from esent.records.keys import build_key
 from esent.tree.space import AUTOINCREMENT_ROOM, autoincrement_of, with_autoincrement
+from esent.versions.store import Transaction
 
 if TYPE_CHECKING:
     from esent.engine.cursor import Cursor
     from esent.engine.session import Change, ImplicitTransaction
+    from esent.engine.table_view import TableView
 
 NO_VERSION = grbits.JET_bitUpdateNoVersion
 _LAST_NUMBER = {4: 0x7FFFFEFF, 8: 0x7FFFFFFFFFFFFEFF}
@@ -99,13 +109,15 @@ class Update:
     references: dict[bytes, int]
     read_only: bool
 
-    def __init__(self, cursor: Cursor, mode: Mode, original: bytes | None) -> None:
+    def __init__(self, cursor: Cursor, mode: Mode, original: bytes | None, bookmark: bytes) -> None:
+        core: CursorCore = cursor
+        session: SessionCore = core.session
         self.cursor = cursor
         self.mode = mode
-        self.level = cursor.session.level
-        self.buffer = RecordBuffer(cursor.view, original)
+        self.level = session.level
+        self.buffer = RecordBuffer(core.view, original)
         self.original = original
-        self.bookmark = cursor.bookmark if original is not None else b""
+        self.bookmark = bookmark
         self.optimistic_level_0 = mode is _REPLACE_NO_LOCK and not self.level
         self.failed = False
         self.touched = set()
@@ -216,12 +228,29 @@ def prepare(cursor: Cursor, prep: object) -> None:
             raise jet_error(codes.JET_errUpdateNotPrepared, "cancelling an update that is not prepared")
         cursor.cancel_update()
         return
+    core: CursorCore = cursor
     if mode is not _READ_ONLY_COPY:
-        cursor.require_updatable()
-    if cursor.update is not None:
+        _require_updatable(core)
+    if core.update is not None:
         raise jet_error(codes.JET_errAlreadyPrepared, f"an update of table {cursor.table.name} is prepared")
-    with cursor.session.instance.lock:
+    if mode is _INSERT and core.view.autoincrement is None:
+        core.update = Update(cursor, mode, None, b"")
+        return
+    core.acquire()
+    try:
         _prepare(cursor, mode)
+    finally:
+        core.release()
+
+
+@cython.cfunc
+def _require_updatable(core: CursorCore) -> cython.int:
+    """`Cursor.require_updatable`, asked only where it may have something to say."""
+    session: SessionCore = core.session
+    if not core.changes or session.read_only:
+        cursor: Cursor = cython.cast(object, core)
+        cursor.require_updatable()
+    return 0
 
 
 def _prepare(cursor: Cursor, mode: Mode) -> None:
@@ -231,7 +260,7 @@ def _prepare(cursor: Cursor, mode: Mode) -> None:
         number = view.autoincrement
         if mode is _INSERT_NUMBERED and (number is None or number.flags & FLAG_DEFAULT):
             raise jet_error(codes.JET_errIllegalOperation, f"table {cursor.table.name} has no column to number its rows")
-        update = Update(cursor, mode, None)
+        update = Update(cursor, mode, None, b"")
         if number is not None:
             if mode is _INSERT:
                 _number(update, number)
@@ -243,11 +272,13 @@ def _prepare(cursor: Cursor, mode: Mode) -> None:
         raise jet_error(codes.JET_errNotInTransaction, "a read-only copy outside of a transaction")
     if mode is _REPLACE and not session.level:
         mode = _REPLACE_NO_LOCK
+    cursor.refresh()
+    place = cursor.primary
     if mode is _REPLACE or mode in _MOVING:
-        cursor.refresh()
-        cursor.primary.require_node()
-        cursor.primary.tree.lock_lingering(session, cursor.primary.key)
-    update = Update(cursor, mode, cursor.record())
+        place.require_node()
+        place.tree.lock_lingering(session, place.key)
+    image = place.data()
+    update = Update(cursor, mode, image, place.key)
     if view.autoincrement is not None and mode in (_INSERT_COPY, _COPY_DELETE):
         _number(update, view.autoincrement)
     if mode is _INSERT_COPY:
@@ -339,14 +370,39 @@ def _next_number(cursor: Cursor, column: Column) -> int:
 def make(cursor: Cursor, grbit: object = 0) -> bytes:
     """JetUpdate: the bookmark of the record. Where it fails the update stays prepared."""
     options = grbit_of(grbit)
-    update = cursor.update
-    if update is None or update.read_only:
-        raise jet_error(codes.JET_errUpdateNotPrepared, f"no update of table {cursor.table.name} is prepared")
+    update = _to_be_made(cursor)
     with _all_or_nothing(cursor):
         cursor.refresh_view()  # an index may have come while this waited
         bookmark = _make(cursor, update, options)
     cursor.update = None
     return cursor.shown_bookmark(bookmark)
+
+
+@cython.ccall
+def make_unwatched(cursor: Cursor, grbit: object) -> bytes:
+    """`make` for a table that no callbacks watch, in an open transaction, with the lock of the instance held."""
+    options = grbit_of(grbit)
+    core: CursorCore = cursor
+    update: Update = _to_be_made(cursor)
+    mode = update.mode
+    transaction: Transaction = core.session.open_transaction()
+    kept: cython.Py_ssize_t = len(transaction.versions)
+    try:
+        bookmark = _replace(cursor, update, options) if mode in _REPLACING else _insert(cursor, update, options)
+    except BaseException:
+        update.mode = mode
+        update.failed = True
+        core.instance.transactions.undo_back_to(core.session, kept)
+        raise
+    core.update = None
+    return bookmark
+
+
+def _to_be_made(cursor: Cursor) -> Update:
+    update = cursor.update
+    if update is None or update.read_only:
+        raise jet_error(codes.JET_errUpdateNotPrepared, f"no update of table {cursor.table.name} is prepared")
+    return update
 
 
 def _all_or_nothing(cursor: Cursor) -> Change | ImplicitTransaction:
@@ -378,7 +434,8 @@ def _make(cursor: Cursor, update: Update, options: int) -> bytes:
 
 
 def _insert(cursor: Cursor, update: Update, options: int) -> bytes:
-    session, view = cursor.session, cursor.view
+    core: CursorCore = cursor
+    session, view = core.session, core.view
     versioned = True
     if options & NO_VERSION:
         if not cursor.created_level:
@@ -386,39 +443,48 @@ def _insert(cursor: Cursor, update: Update, options: int) -> bytes:
         versioned = False
     if update.mode in _MOVING:
         _remove(cursor, update.bookmark, dereference=False)
-    _require_values(cursor, update)
+    if view.required:
+        _require_values(cursor, update)
     version = view.version
     if version is not None and version.columnid not in update.touched:
         update.buffer.set_fixed(version, bytes(version.max_size))
-    image = update.image()
-    values = RecordValues(view, image, cursor.read_long_value)
-    key = _primary_key(cursor, values)
+    image: bytes = update.buffer.image()
+    key = next_row(cursor) if view.primary is None else _made_key(cursor, image)
     cursor.primary.tree.insert(session, key, image, versioned=versioned)
-    for index in view.maintained:
-        entries = values.keys(index)
-        if entries:
-            tree = cursor.index_tree(index)
-            for entry in entries:
-                tree.insert(session, entry, key, versioned=versioned)
+    each: Upkeep
+    for each in _upkeep(core):
+        for entry in _entries(each, view, image, cursor.read_long_value):
+            each.tree.insert(session, entry, key, versioned=versioned)
     update.store_long_values()
     return key
 
 
+@cython.cfunc
+def _upkeep(core: CursorCore) -> list[Upkeep]:
+    """The indexes that updates of a cursor keep up."""
+    found = core.upkeep
+    if found is None:
+        cursor: Cursor = cython.cast(object, core)
+        found = core.upkeep = [Upkeep(cursor, index) for index in cursor.view.maintained]
+    return found
+
+
+@cython.cfunc
+def _entries(each: Upkeep, view: TableView, image: bytes, read: ReadLongValue) -> list[bytes]:
+    """The keys of a record in an index."""
+    key = each.key(image)
+    if key is None:
+        return RecordValues(view, image, read).keys(each.index)
+    return [key] if key else []
+
+
 def _require_values(cursor: Cursor, update: Update) -> None:
     """JET_errNullInvalid, JET_errAutoIncrementNotSet for a column that has to have a value and has none."""
-    required = cursor.view.required
-    if not required:
-        return
     image = update.image()
-    for column in required:
+    for column in cursor.view.required:
         if not column_values(cursor.view, column, image):
             code = codes.JET_errAutoIncrementNotSet if column.flags & FLAG_AUTOINCREMENT else codes.JET_errNullInvalid
             raise jet_error(code, f"column {column.name} of table {cursor.table.name} is not set")
-
-
-def _primary_key(cursor: Cursor, values: RecordValues) -> bytes:
-    """The key of a new record: made from it, or the next number."""
-    return next_row(cursor) if cursor.view.primary is None else _made_key(cursor, values)
 
 
 def next_row(cursor: Cursor) -> bytes:
@@ -433,10 +499,15 @@ def next_row(cursor: Cursor) -> bytes:
     return struct.pack(">I", counters.next_row - 1)
 
 
-def _made_key(cursor: Cursor, values: RecordValues) -> bytes:
+def _made_key(cursor: Cursor, image: bytes) -> bytes:
     """The primary key of a record. NULLs do not keep it out, unless they are forbidden: JET_errNullKeyDisallowed."""
     primary = cursor.view.primary
     assert primary is not None
+    plan: RecordKeyPlan | None = key_plan(cursor.view, primary)
+    key = None if plan is None else plan.key(image)
+    if key:
+        return key
+    values = RecordValues(cursor.view, image, cursor.read_long_value)
     keys = values.keys(primary)
     if keys:
         return keys[0]
@@ -458,24 +529,27 @@ def _replace(cursor: Cursor, update: Update, options: int) -> bytes:
     if view.version is not None:
         _count_version(update, view.version, stored)
     image = update.image()
-    new = RecordValues(view, image, cursor.read_long_value)
     primary = view.primary
-    if primary is not None and view.index_columns(primary) & update.touched and _made_key(cursor, new) != update.bookmark:
+    if (
+        primary is not None
+        and not view.index_columns(primary).isdisjoint(update.touched)
+        and _made_key(cursor, image) != update.bookmark
+    ):
         raise jet_error(codes.JET_errRecordPrimaryChanged, f"a replace in table {cursor.table.name} with another primary key")
-    old = RecordValues(view, stored, _stored_values(cursor))
-    for index in view.maintained:
-        if not view.index_columns(index) & update.touched:
+    each: Upkeep
+    for each in _upkeep(cursor):
+        if each.columns.isdisjoint(update.touched):
             continue
-        before, after = old.keys(index), new.keys(index)
+        before = _entries(each, view, stored, _stored_values(cursor))
+        after = _entries(each, view, image, cursor.read_long_value)
         if before == after:
             continue
-        entries = cursor.index_tree(index)
         for key in before:
             if key not in after:
-                entries.delete(session, key, update.bookmark)
+                each.tree.delete(session, key, update.bookmark)
         for key in after:
             if key not in before:
-                entries.insert(session, key, update.bookmark)
+                each.tree.insert(session, key, update.bookmark)
     tree.replace(session, update.bookmark, b"", image)
     update.store_long_values()
     return update.bookmark
@@ -504,15 +578,36 @@ def _count_version(update: Update, column: Column, stored: bytes) -> None:
 
 def delete(cursor: Cursor) -> None:
     """JetDelete. The cursor stays where the record was."""
-    cursor.require_updatable()
-    if cursor.update is not None:
-        if cursor.update.mode not in _MOVING:
-            cursor.cancel_update()
-        elif not cursor.update.failed:
-            raise jet_error(codes.JET_errAlreadyPrepared, "deleting a record while it is being moved")
+    _require_deletable(cursor)
     with _all_or_nothing(cursor):
         cursor.refresh_view()
         delete_at_once(cursor)
+
+
+@cython.ccall
+def delete_unwatched(cursor: Cursor) -> cython.int:
+    """`delete` from a table that no callbacks watch, in an open transaction, with the lock of the instance held."""
+    _require_deletable(cursor)
+    core: CursorCore = cursor
+    transaction: Transaction = core.session.open_transaction()
+    kept: cython.Py_ssize_t = len(transaction.versions)
+    try:
+        _remove(cursor, cursor.bookmark, dereference=core.update is None)
+    except BaseException:
+        core.instance.transactions.undo_back_to(core.session, kept)
+        raise
+    return 0
+
+
+def _require_deletable(cursor: Cursor) -> None:
+    core: CursorCore = cursor
+    _require_updatable(core)
+    update: Update | None = core.update
+    if update is not None:
+        if update.mode not in _MOVING:
+            cursor.cancel_update()
+        elif not update.failed:
+            raise jet_error(codes.JET_errAlreadyPrepared, "deleting a record while it is being moved")
 
 
 def delete_at_once(cursor: Cursor) -> None:
@@ -532,14 +627,11 @@ def _remove(cursor: Cursor, bookmark: bytes, *, dereference: bool) -> None:
     image = tree.get(session, bookmark)
     if image is None:
         raise jet_error(codes.JET_errRecordDeleted, "deleting a record that is deleted")
-    values = RecordValues(view, image, _stored_values(cursor))
-    for index in view.maintained:
-        entries = values.keys(index)
-        if entries:
-            index_tree = cursor.index_tree(index)
-            for entry in entries:
-                index_tree.delete(session, entry, bookmark)
-    if dereference:
+    each: Upkeep
+    for each in _upkeep(cursor):
+        for entry in _entries(each, view, image, _stored_values(cursor)):
+            each.tree.delete(session, entry, bookmark)
+    if dereference and view.tagged:
         for lid in separated_ids(image, view.small_page):
             cursor.require_long_values().take_reference(lid)
     tree.delete(session, bookmark)

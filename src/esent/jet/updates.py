@@ -9,6 +9,7 @@ from esent.engine import set_column, update
 from esent.engine.cursor import Call, cursor_call
 from esent.engine.set_column import set_plain
 from esent.engine.short_call import begin, begin_in_transaction, end
+from esent.engine.update import delete_unwatched, make_unwatched
 from esent.errors import jet_error
 from esent.jet.cursors import array, buffer
 from esent.jet.handles import JET_COLUMNID, JET_ERR, JET_GRBIT, JET_SESID, JET_TABLEID, Buffer
@@ -125,7 +126,7 @@ def _update(sesid: object, tableid: object, grbit: object) -> bytes:
     cursor = begin_in_transaction(sesid, tableid)
     if cursor is not None:
         try:
-            return update.make(cursor, grbit)
+            return make_unwatched(cursor, grbit)
         finally:
             end(cursor)
     with cursor_call(sesid, tableid, Call.UPDATE) as cursor:
@@ -137,7 +138,7 @@ def JetDelete(sesid: JET_SESID, tableid: JET_TABLEID) -> JET_ERR:
     cursor = begin_in_transaction(sesid, tableid)
     if cursor is not None:
         try:
-            update.delete(cursor)
+            delete_unwatched(cursor)
         finally:
             end(cursor)
         return 0

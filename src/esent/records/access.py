@@ -255,12 +255,12 @@ def entry_values(flags: int, data: bytes, small_page: bool) -> list[Value]:
 class ColumnPlace:
     """Where the records of a table have one column, for reading its value often."""
 
-    _fid: int = cython.declare(cython.Py_ssize_t)
-    _start: int = cython.declare(cython.Py_ssize_t)
-    _size: int = cython.declare(cython.Py_ssize_t)
-    _kind: int = cython.declare(cython.int)
-    _derived: bool = cython.declare(cython.bint)
-    _small: bool = cython.declare(cython.bint)
+    _fid: int
+    _start: int
+    _size: int
+    _kind: int
+    _derived: bool
+    _small: bool
     _absent: Any
 
     def __init__(self, column: Column, *, derived: bool, small_page: bool) -> None:
@@ -275,6 +275,7 @@ class ColumnPlace:
         if column.flags & FLAG_ENCRYPTED:
             self._kind = 3
 
+    @cython.ccall
     def value(self, record: bytes) -> Any:
         """The bytes of the (first) value, None for NULL, `MORE` where they are not simply a part of the record."""
         state: int

@@ -448,18 +448,21 @@ def _head(key: bytearray, size: cython.Py_ssize_t) -> bytes:
     return bytes(key[:size])
 
 
+Values = list[bytes | None]  # of the segments of a key
+
+
 @cython.cclass
 class KeyPlan:
     """The keys of an index with one key a record: what `build_key` gives, for many records."""
 
-    definition: KeyDefinition = cython.declare(object, visibility="readonly")
-    _segments: list[Segment] = cython.declare(list)
-    _kinds: list[int] = cython.declare(list)
-    _sizes: list[int] = cython.declare(list)
-    _flips: list[int] = cython.declare(list)
-    _most: int = cython.declare(cython.Py_ssize_t)
-    _flags: int = cython.declare(cython.int)
-    _primary: bool = cython.declare(cython.bint)
+    definition: KeyDefinition
+    _segments: list[Segment]
+    _kinds: list[int]
+    _sizes: list[int]
+    _flips: list[int]
+    _most: int
+    _flags: int
+    _primary: bool
 
     def __init__(self, definition: KeyDefinition, *, primary: bool) -> None:
         """`primary`: NULLs do not keep a record out."""
@@ -494,7 +497,8 @@ class KeyPlan:
         several = definition.flags & INDEX_MULTIVALUED and any(segment.multi_valued for segment in definition.segments)
         return definition.tuples is None and not definition.conditions and not several
 
-    def key(self, values: list[bytes | None]) -> bytes:
+    @cython.ccall
+    def key(self, values: Values) -> bytes:
         """The key of one value a segment; b"" where the index leaves the record out.
 
         JET_errNullKeyDisallowed, JET_errKeyTruncated and what `normalise` raises.
