@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from esent.catalog.schema import Catalog
 from esent.constants import grbits, params
 from esent.engine.leftovers import Forest, reclaim_space, sweep_leaf
-from esent.engine.shrink import shrink_database
+from esent.engine.shrink import clear_tail, shrink_database
 from esent.errors import JetError
-from esent.tree.shrink import last_needed
+from esent.tree.shrink import free_pages, last_needed
 
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DELAY = 2.0  # seconds between the first thing there is to do and its doing
 _SHRINKS = grbits.JET_bitShrinkDatabaseOn | grbits.JET_bitShrinkDatabaseRealtime
+SPARE = 4  # that part of a database has to be free for what is at its end to be moved
 PORTION = 64  # nodes removed, or leaves looked at, without letting anybody else in
 
 
@@ -90,6 +91,11 @@ class Cleanup:
                     if not self.allowed or database.read_only:
                         continue
                     needed = last_needed(database.store)
+                    spare = free_pages(database.store)
+                if spare >= max(database.store.growth, database.file.page_count // SPARE):
+                    clear_tail(database, 1)
+                    with self.instance.lock:
+                        needed = last_needed(database.store)
                 if database.file.page_count - needed >= database.store.growth:
                     shrink_database(database, needed)
             except JetError:

@@ -37,7 +37,7 @@ from esent.catalog.system import CATALOG, CATALOG_DENSITY, CATALOG_PAGES, SHADOW
 from esent.constants import codes, grbits, params
 from esent.constants.formats import FEATURE_OF_DATABASE, EngineFormat, Feature, database_version
 from esent.engine.database import AttachedDatabase, Databases, HeldFile, full_path
-from esent.engine.shrink import shrink_database
+from esent.engine.shrink import clear_tail, shrink_database
 from esent.errors import JetError, JetWarning, jet_error
 from esent.log.records import CreateDB, CreateDBFinish, DetachDB
 from esent.pages.database_file import PGNO_MAX, DatabaseFile
@@ -375,8 +375,8 @@ class _Creation:
 def resize_database(session: Session, number: object, pages: object, grbit: object = 0) -> int:
     """Make an open database `pages` long, headers included; the pages of its file then.
 
-    It grows in whole steps of growth, and becomes shorter as far as the pages at its end are free: JET_wrnShrinkNotPossible is
-    issued where none is. JET_errBackupInProgress: it does not become shorter while a backup is on.
+    It grows in whole steps of growth, and becomes shorter as far as the pages at its end are free or can move to free ones:
+    JET_wrnShrinkNotPossible is issued where none is. JET_errBackupInProgress: it does not become shorter while a backup is on.
     """
     database = session.instance.databases.get(session, number)
     if not isinstance(grbit, int) or grbit & ~RESIZE_OPTIONS or grbit == RESIZE_OPTIONS:
@@ -394,6 +394,7 @@ def resize_database(session: Session, number: object, pages: object, grbit: obje
     if missing < 0 and not grbit & grbits.JET_bitResizeDatabaseOnlyGrow:
         with session.instance.lock:
             session.instance.cleanup.finish()
+        clear_tail(database, max(pages - HEADER_PAGES, 1))
         if shrink_database(database, max(pages - HEADER_PAGES, 1)) == before:
             warnings.warn(JetWarning(codes.JET_wrnShrinkNotPossible), stacklevel=3)
     return database.file.page_count + HEADER_PAGES

@@ -1,4 +1,5 @@
-"""Databases made shorter: the free pages at the end leave the space of the database, then the file (`ShrinkDB`).
+"""Databases made shorter: what is at the end moves to free pages in front (`PageMove`), an extent at a time; then the free
+pages at the end leave the space of the database, and the file (`ShrinkDB`).
 
 The record is durable before the file is cut: redo cuts it again, and takes records of pages that are gone as done
 (`reference/log-and-recovery.md` 4.5.3, 5.4). Not while a backup is on, which reads the file up to the end it had at first.
@@ -6,17 +7,72 @@ The record is durable before the file is cut: redo cuts it again, and takes reco
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from esent.catalog.schema import Catalog
 from esent.constants.formats import Feature
-from esent.engine.transactions import UnloggedWriter
+from esent.engine.leftovers import Forest
+from esent.engine.transactions import UnloggedWriter, Writer
+from esent.errors import JetError
 from esent.log.records import ShrinkDB, ShrinkDB2, ShrinkDB3
 from esent.pages.header import DatabaseHeader
 from esent.pages.primitives import LGPOS_MIN, LogTime
-from esent.tree.shrink import cut_tail, last_needed
+from esent.tree.allocate import DATABASE_ROOT
+from esent.tree.live import TreeName
+from esent.tree.move import move_page
+from esent.tree.shrink import cut_tail, extent_at, is_bound, last_needed
+from esent.tree.space import Extent
 
 if TYPE_CHECKING:
     from esent.engine.database import AttachedDatabase
+
+
+_PORTION = 16  # pages moved without letting anybody in
+
+
+def clear_tail(database: AttachedDatabase, pages: int) -> None:
+    """Move pages of trees from behind page `pages` to free ones in front, as long as that frees the end of the database.
+
+    It ends where a root or a page of a space tree is in the way, and where there is no room in front.
+
+    JET_errBackupInProgress.
+    """
+    instance, store = database.instance, database.store
+    with instance.lock:
+        forest = Forest.of(Catalog.load(store))
+    tables = forest.below[DATABASE_ROOT]
+    last, before = _last_in_extent(database, tables, pages), None
+    while last is not None and last != before:
+        with instance.lock:
+            if is_bound(store, [DATABASE_ROOT, *forest.roots.values()], last):
+                return
+        for start in range(last.last, last.first - 1, -_PORTION):
+            with instance.backup.attaching(), instance.lock:
+                if instance.transactions.oldest_begin() is not None:
+                    return
+                with instance.transactions.cleaning() as cleaner:
+                    writer = cleaner if database.logged else UnloggedWriter(cleaner)
+                    for pgno in range(start, max(start - _PORTION, last.first - 1), -1):
+                        _move(database, writer, forest, pgno, last.first)
+        last, before = _last_in_extent(database, tables, pages), last
+
+
+def _last_in_extent(database: AttachedDatabase, tables: Sequence[int], pages: int) -> Extent | None:
+    """The extent of a table that ends the database; None where that is short enough, or ends otherwise."""
+    with database.instance.lock:
+        last = last_needed(database.store)
+        return extent_at(database.store, tables, last) if last > pages else None
+
+
+def _move(database: AttachedDatabase, writer: Writer, forest: Forest, pgno: int, limit: int) -> None:
+    try:
+        objid = database.store.get(pgno).objid
+    except JetError:
+        return  # a free page that was never used
+    tree = forest.tree(database, objid)
+    if tree is not None:
+        move_page(database.store, writer, TreeName(objid, tree.root, tree.unique), pgno, limit)
 
 
 def shrink_database(database: AttachedDatabase, pages: int) -> int:

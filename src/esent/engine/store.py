@@ -42,6 +42,7 @@ from esent.log.records import (
     Merge2,
     NewPage,
     NodeRecord,
+    PageMove,
     Replace,
     SetExternalHeader,
     Split2,
@@ -66,8 +67,8 @@ from esent.pages.primitives import LGPOS_MAX, LGPOS_MIN, Lgpos
 from esent.pages.scrub import scrub
 from esent.recovery import redo_trees
 from esent.recovery.cache import NEXT_FLUSH_TYPE
-from esent.recovery.images import logged_image
-from esent.recovery.redo_merge import redo_merge
+from esent.recovery.images import logged_image, page_ends
+from esent.recovery.redo_merge import redo_merge, redo_page_move
 from esent.recovery.redo_nodes import add_delta, apply_undo, empty_page
 from esent.recovery.redo_split import redo_split
 from esent.recovery.sessions import Session, SessionTable, Version
@@ -83,6 +84,7 @@ from esent.tree.live import (
     Change,
     Conversion,
     MergeLevel,
+    Move,
     NewTree,
     NodeStore,
     Operation,
@@ -655,6 +657,23 @@ class DatabaseStore(NodeStore):
             image[8:16] = dbtime.to_bytes(8, "little")
             record.image, record.image_flags = logged_image(bytes(image))
         return record
+
+    def move(self, writer: Writer, name: TreeName, move: Move) -> None:
+        page, parent = move.page, move.parent
+        self._announce(writer, name.objid, move.goal)
+        dbtime = self._common_dbtime(each for each in (page, parent, move.left, move.right) if each is not None)
+        flags = kinds.UNIQUE if name.unique else 0
+        record = PageMove(writer.procid, self.dbid, page.pgno, dbtime, page.dbtime, writer.trx_begin0, writer.level, 0, flags)
+        record.pgno_fdp, record.objid_fdp, record.pgno_dest = name.fdp, name.objid, move.goal
+        record.pgno_parent, record.dbtime_parent_before, record.line_parent = parent.pgno, parent.dbtime, move.line
+        if move.left is not None:
+            record.pgno_left, record.dbtime_left_before = move.left.pgno, move.left.dbtime
+        if move.right is not None:
+            record.pgno_right, record.dbtime_right_before = move.right.pgno, move.right.dbtime
+        record.page_header, record.page_trailer = page_ends(page.data, dbtime)
+        self._position = self._log(record)
+        self._begun = writer.begin_position
+        redo_page_move(self, self._position.generation, record)
 
     def empty_tree(self, writer: Writer, name: TreeName, root: CachedPage, pages: Sequence[CachedPage]) -> None:
         dbtime = self._common_dbtime((root, *pages))

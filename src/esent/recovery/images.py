@@ -87,6 +87,14 @@ def logged_image(page: bytes) -> tuple[bytes, int]:
     return image, flags
 
 
+def page_ends(page: bytes | bytearray, dbtime: int) -> tuple[bytes, bytes]:
+    """A page at a dbtime as a move has it in the log: what is before the gap that its free space makes, and what is behind."""
+    header = _SMALL_HEADER if len(page) <= _SMALL_PAGE else _LARGE_HEADER
+    body = header + int.from_bytes(page[32:34], "little")
+    tags = len(page) - 4 * (int.from_bytes(page[34:36], "little") & 0xFFF)
+    return bytes(page[:8]) + dbtime.to_bytes(8, "little") + bytes(page[16:body]), bytes(page[tags:])
+
+
 def restore_image(image: bytes, flags: int, page_size: int, pgno: int) -> bytes:
     """The whole page of a logged image. JET_errLogFileCorrupt where it does not make one."""
     if flags & IMAGE_COMPRESSED:

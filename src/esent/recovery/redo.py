@@ -87,8 +87,8 @@ _PAGE_HANDLERS: dict[int, Callable[[RecoveredDatabase, SessionTable, Session, in
     **redo_nodes.HANDLERS,
     **redo_trees.HANDLERS,
 }
-_MACRO_ONLY = frozenset({kinds.SPLIT2, kinds.MERGE2, kinds.PAGE_MOVE})
-_PAGE_KINDS = frozenset({*_PAGE_HANDLERS, *_MACRO_ONLY})
+_MACRO_ONLY = frozenset({kinds.SPLIT2, kinds.MERGE2})
+_PAGE_KINDS = frozenset({*_PAGE_HANDLERS, *_MACRO_ONLY, kinds.PAGE_MOVE})
 _TOO_OLD = frozenset({kinds.CONVERT_FDP, kinds.SPLIT, kinds.MERGE})
 
 
@@ -246,6 +246,9 @@ class Redo:
                 return
         if record.kind in _MACRO_ONLY:
             raise jet_error(codes.JET_errLogCorrupted, f"a split or merge outside of a macro at {at}", page=record.pgno)
+        if record.kind == kinds.PAGE_MOVE:  # only that of a root is part of a macro
+            redo_page_move(db, self.generation, record)
+            return
         _PAGE_HANDLERS[record.kind](db, self.sessions, session, self.generation, record)
 
     @staticmethod

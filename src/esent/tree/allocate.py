@@ -252,6 +252,22 @@ class Space:
         self.available().set_pages(self.writer, extent.last, extent.pages - 1)
         return extent.first
 
+    def take_page_below(self, limit: int) -> int:
+        """The lowest free page, of the tree or else of the database, if it is below `limit`; 0 where none is."""
+        if not self.header.multiple:
+            return 0  # all its pages are right behind its root
+        extent = self.available().find_run(1, 0)
+        if extent is None or extent.first >= limit:
+            page = self.store.get(DATABASE_ROOT)
+            lowest = Space(self.store, self.writer, TreeName(page.objid, DATABASE_ROOT, True)).available().find_run(1, 0)
+            if lowest is None or lowest.first >= limit:
+                return 0
+            extent = self.grow(1)
+            if extent.first >= limit:
+                return 0
+        self.available().set_pages(self.writer, extent.last, extent.pages - 1)
+        return extent.first
+
     def _bitmap_run(self, count: int) -> int:
         """The lowest bit with `count` free pages from it on, -1 for none."""
         pages = min(max(self.header.pages - 1, 0), BITMAP_PAGES)

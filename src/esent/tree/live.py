@@ -145,6 +145,18 @@ class MergeLevel:
 
 
 @dataclass(slots=True)
+class Move:
+    """A page that goes to another place; `line` is that of its pointer in `parent`. Leaves have siblings."""
+
+    page: CachedPage
+    goal: int
+    parent: CachedPage
+    line: int
+    left: CachedPage | None = None
+    right: CachedPage | None = None
+
+
+@dataclass(slots=True)
 class NewTree:
     """A tree to be made at `root`: `pages` from there on are its own. `multiple`: with space trees, in the pages behind."""
 
@@ -301,6 +313,10 @@ class NodeStore:
     def merge(self, writer: Writer, name: TreeName, levels: Sequence[MergeLevel]) -> None:
         """The levels from the highest that changes down to the leaf."""
         raise NotImplementedError
+
+    def move(self, writer: Writer, name: TreeName, move: Move) -> None:
+        """The page is empty then."""
+        ...
 
     def empty_tree(self, writer: Writer, name: TreeName, root: CachedPage, pages: Sequence[CachedPage]) -> None:
         """The root becomes a leaf without nodes, `pages` become empty."""
