@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from live_home import Home, complaints, recovered
 from test_engine_index_beside import User, act, create, opened
 
+import esent
 from esent import jet
 from esent.engine import index_build
 from esent.engine.instance import Instance
@@ -319,3 +320,66 @@ def test_a_cut_at_any_write_of_a_building(tmp_path: Path, monkeypatch: pytest.Mo
         after = [state for at, state in states if at > count][:1]
         assert rows in before + after
         assert finished(again) == []
+
+
+def test_an_index_that_comes_while_rows_are_inserted(tmp_path: Path) -> None:
+    with esent.open(tmp_path / "a.edb") as db:
+        table = db.create_table("t", {"id": esent.Int32(), "name": esent.Text()}, primary_key="id")
+
+        def rows(count: int) -> Iterator[dict[str, object]]:
+            for number in range(count):
+                if number == 20:
+                    creator = threading.Thread(target=lambda: db["t"].create_index("late", "+name"))
+                    creator.start()
+                    creator.join()
+                yield {"id": number, "name": f"n{number * 7 % 40:02d}"}
+
+        table.insert_many(rows(40))
+        assert [row.name for row in db["t"].index("late")] == [f"n{number:02d}" for number in range(40)]
+    assert complaints(verify_database(tmp_path / "a.edb", keys=True)) == []
+
+
+def test_a_stopped_service_ends_a_building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, (creator, reader) = opened(tmp_path, 2, rows=30)
+    home.database.store.cache.limit = 12
+    monkeypatch.setattr(index_build, "PORTION", 4)
+    wait = threading.Condition.wait
+
+    def stop(condition: threading.Condition, timeout: float | None = None) -> bool:
+        home.instance.service_stopped = True
+        return wait(condition, timeout)
+
+    monkeypatch.setattr(threading.Condition, "wait", stop)
+    with pytest.raises(JetError) as caught:
+        create(creator)
+    assert caught.value.code == jet.JET_errClientRequestToStopJetService
+    monkeypatch.undo()
+    home.instance.service_stopped = False
+    with pytest.raises(JetError) as caught:
+        jet.JetSetCurrentIndex(reader.sesid, reader.table, "late")
+    assert caught.value.code == jet.JET_errIndexNotFound
+    create(creator)
+    reader.agrees("late")
+    assert finished(home) == []
+
+
+def test_two_indexes_are_built_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, (creator, other, writer) = opened(tmp_path, 3, rows=30)
+    numbers = iter(range(1000, 2000))
+    started: list[int] = []
+
+    def work() -> None:
+        writer.insert(next(numbers), "n3")
+        if not started:
+            started.append(1)
+            with pytest.raises(JetError) as caught:
+                create(other)
+            assert caught.value.code in (jet.JET_errIndexDuplicate, jet.JET_errWriteConflict)
+            create(other, "second")
+
+    between(monkeypatch, work)
+    create(creator)
+    for user in (creator, other, writer):
+        user.agrees("late")
+        user.agrees("second")
+    assert finished(home) == []

@@ -180,6 +180,7 @@ class ThreadSession:
                 cursor = short_call.begin_in_transaction(self.sesid, opened.tableid)
                 if cursor is None:
                     with cursor_call(self.sesid, opened.tableid) as found, found.lock:
+                        found.refresh_view()  # an index may have come while this waited
                         result = step(found, opened, own)
                 else:
                     try:

@@ -491,15 +491,17 @@ class Table:
     def _insert_run(self, cursor: Cursor, layout: Layout, rows: Sequence[Mapping[str, Any]]) -> None:
         place = 0
         while place < len(rows):
-            plan = insert_plan(cursor, to_bytes)
-            if plan is not None:
-                with cursor.lock:
+            with cursor.lock:
+                cursor.refresh_view()  # an index may have come since
+                plan = insert_plan(cursor, to_bytes)
+                if plan is not None:
                     place = plan.insert_run(cursor, rows, place, len(rows))
             if place < len(rows):
                 if not isinstance(rows[place], Mapping):
                     raise TypeError(f"a row is a mapping of the names of columns to values, not {rows[place]!r:.100}")
                 row = dict(rows[place].items())
                 with cursor.lock:
+                    cursor.refresh_view()
                     self._insert(cursor, layout, row, own=True)
                 place += 1
 
