@@ -250,3 +250,21 @@ def test_the_plan_is_kept_with_the_view_of_the_table(tmp_path: Path) -> None:
         with table.session_cursor() as (cursor, _):
             assert isinstance(first, RowPlan)
             assert cursor.view.row_plan is first
+
+
+@pytest.mark.parametrize("failing", ["primary", "secondary"])
+def test_numbers_of_rows_behind_one_that_fails_are_not_lost(tmp_path: Path, failing: str) -> None:
+    """As row by row: the next number is that behind the row that failed."""
+    kinds: dict[str, esent.ColumnType] = {"id": esent.Int32(autoincrement=True), "key": esent.Int32(), "other": esent.Int32()}
+    rows = [{"key": number, "other": number} for number in range(20)]
+    rows[7]["key" if failing == "primary" else "other"] = 3
+    with esent.open(tmp_path / "numbers.edb") as database:
+        next_ones = []
+        for name, given in (("list", rows), ("one by one", iter(rows))):
+            table = database.create_table(name, kinds, primary_key="key", indexes={"other": esent.Key("other", unique=True)})
+            with pytest.raises(esent.errors.KeyDuplicateError):
+                table.insert_many(given)
+            assert len(table) == 0
+            table.insert(key=1, other=1)
+            next_ones.append(table[1]["id"])
+        assert next_ones == [9, 9]

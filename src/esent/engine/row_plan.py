@@ -18,7 +18,7 @@ except ImportError:
 from esent.engine import callbacks
 from esent.engine.cursor import Cursor
 from esent.engine.set_column import preferred_most, set_plain
-from esent.engine.update import draw_number, last_number, next_number, next_row
+from esent.engine.update import draw_number, give_back_numbers, last_number, next_number, next_row
 from esent.errors import JetError
 from esent.records.columns import FLAG_USER_DEFINED_DEFAULT, INHERENT_SIZE, Column
 from esent.records.keys import KeyPlan
@@ -141,12 +141,16 @@ class RowPlan:
             return self.insert(cursor, row)
 
     def insert_run(self, cursor: Cursor, rows: Sequence[Any], start: int, end: int) -> int:
-        """Insert rows `start` to `end` as `insert` does, up to one that has to go the long way; the place of that, or `end`."""
+        """Insert rows `start` to `end` as `insert` does, up to one that has to go the long way; the place of that, or `end`.
+
+        Where it raises, the numbers of the rows behind the one that failed are there for others.
+        """
         if end == start + 1:
             only = rows[start]
             return end if type(only) is dict and self.insert(cursor, only) is not None else start
         records: list[tuple[bytes, bytes]] = []
         several: list[list[tuple[bytes, bytes]]] = [[] for _ in self._indexes]
+        numbers: dict[bytes, int] = {}  # what a row was given, by its key
         place: cython.Py_ssize_t = start
         i: cython.Py_ssize_t
         while place < end:
@@ -155,15 +159,27 @@ class RowPlan:
                 break
             key = self._key or next_row(cursor)
             records.append((key, self._image))
+            if self._number is not None:
+                numbers[key] = self.number
             for i in range(len(several)):
                 entry = self._entries[i]
                 if entry:
                     several[i].append((entry, key))
             place += 1
         session = cursor.session
-        _insert_all(cursor.primary.tree, session, records)
+        done, problem = _insert_all(cursor.primary.tree, session, records)
+        if problem is not None:
+            key = records[done][0]
         for i in range(len(several)):
-            _insert_all(cursor.index_tree(cython.cast(_Keys, self._indexes[i]).index), session, several[i])
+            if problem is None:
+                tree = cursor.index_tree(cython.cast(_Keys, self._indexes[i]).index)
+                done, problem = _insert_all(tree, session, several[i])
+                if problem is not None:
+                    key = several[i][done][1]
+        if problem is not None:
+            if key in numbers:
+                give_back_numbers(cursor, numbers[key] + 1)
+            raise problem
         return place
 
     def find(self, cursor: Cursor, values: Sequence[Any]) -> bool | None:
@@ -202,12 +218,9 @@ class RowPlan:
 
 
 @cython.cfunc
-def _insert_all(tree: VersionedTree, session: Session, entries: list[tuple[bytes, bytes]]) -> cython.int:
-    if entries:
-        _, problem = tree.insert_many(session, entries)
-        if problem is not None:
-            raise problem
-    return 0
+def _insert_all(tree: VersionedTree, session: Session, entries: list[tuple[bytes, bytes]]) -> tuple[int, JetError | None]:
+    """How many could be inserted, and why the next one could not."""
+    return tree.insert_many(session, entries) if entries else (0, None)
 
 
 def row_plan(cursor: Cursor, convert: Convert) -> RowPlan | None:

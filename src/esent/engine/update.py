@@ -52,7 +52,6 @@ from esent.versions.store import Transaction
 
 if TYPE_CHECKING:
     from esent.engine.cursor import Cursor
-    from esent.engine.session import Change, ImplicitTransaction
     from esent.engine.table_view import TableView
 
 NO_VERSION = grbits.JET_bitUpdateNoVersion
@@ -311,6 +310,11 @@ def draw_number(cursor: Cursor, column: Column) -> bytes:
     return number.to_bytes(INHERENT_SIZE[column.coltyp], "little")
 
 
+def give_back_numbers(cursor: Cursor, next_one: int) -> None:
+    """Numbers from this one on were drawn, with the lock of the instance held since, for rows that are not inserted."""
+    cursor.counters.next_autoincrement = next_one
+
+
 def last_number(column: Column) -> int:
     """The largest number an auto-increment column can have."""
     return _LAST_NUMBER[INHERENT_SIZE[column.coltyp]]
@@ -371,8 +375,14 @@ def make(cursor: Cursor, grbit: object = 0) -> bytes:
     """JetUpdate: the bookmark of the record. Where it fails the update stays prepared."""
     options = grbit_of(grbit)
     update = _to_be_made(cursor)
-    with _all_or_nothing(cursor):
-        cursor.refresh_view()  # an index may have come while this waited
+    session = cursor.session
+    if session.level and not watched(cursor):
+        with cursor.lock:
+            cursor.refresh_view()  # an index may have come while this waited
+            return cursor.shown_bookmark(make_unwatched(cursor, options))
+    # callbacks may begin and end transaction levels, so that it has to be one itself for them
+    with session.implicit_transaction():
+        cursor.refresh_view()
         bookmark = _make(cursor, update, options)
     cursor.update = None
     return cursor.shown_bookmark(bookmark)
@@ -403,12 +413,6 @@ def _to_be_made(cursor: Cursor) -> Update:
     if update is None or update.read_only:
         raise jet_error(codes.JET_errUpdateNotPrepared, f"no update of table {cursor.table.name} is prepared")
     return update
-
-
-def _all_or_nothing(cursor: Cursor) -> Change | ImplicitTransaction:
-    """Around one update. Callbacks may begin and end transaction levels, so that it has to be one itself for them."""
-    session = cursor.session
-    return session.implicit_transaction() if watched(cursor) else session.change()
 
 
 def make_at_once(cursor: Cursor) -> None:
@@ -578,8 +582,14 @@ def _count_version(update: Update, column: Column, stored: bytes) -> None:
 
 def delete(cursor: Cursor) -> None:
     """JetDelete. The cursor stays where the record was."""
+    session = cursor.session
+    if session.level and not watched(cursor):
+        with cursor.lock:
+            cursor.refresh_view()
+            delete_unwatched(cursor)
+        return
     _require_deletable(cursor)
-    with _all_or_nothing(cursor):
+    with session.implicit_transaction():
         cursor.refresh_view()
         delete_at_once(cursor)
 
