@@ -23,6 +23,7 @@ from esent.engine.defragment import Defragmenter
 from esent.engine.gates import WriteGate
 from esent.engine.handles import InstanceHandle
 from esent.engine.instance_log import InstanceLog
+from esent.engine.interrupts import INTERRUPTS
 from esent.engine.parameters import Moment, ParameterSet
 from esent.engine.session import FIRST_USER_PROCID, Session
 from esent.engine.startup import Claims, InitRequest, bring_up
@@ -158,6 +159,16 @@ class Instance(InstanceCore):
         if self.state is not State.ALLOCATED:
             raise jet_error(codes.JET_errTermInProgress, "the instance is terminating")
 
+    # -- interrupts ---------------------------------------------------------------------------------------------------
+
+    def holds_lock(self) -> bool:
+        """Whether the calling thread has the lock of the instance."""
+        return bool(self.lock._is_owned())  # type: ignore[attr-defined]
+
+    def is_called_by(self, thread: int) -> bool:
+        """Whether a thread is in a call with a session of the instance. Takes no lock."""
+        return any(session.is_used_by(thread) for session in list(self.sessions.values()))
+
     # -- the way up -----------------------------------------------------------------------------------------------
 
     def initialise(self, request: InitRequest) -> int:
@@ -165,6 +176,7 @@ class Instance(InstanceCore):
         with self.lock:
             self._refuse_second_start()
             self.state = State.INITIALISING
+        INTERRUPTS.watch(self)
         try:
             warning, self._log = bring_up(self, request)
         except BaseException:
@@ -277,6 +289,7 @@ class Instance(InstanceCore):
             if self.claims is not None:
                 self.claims.release()
             self.process.free(self)
+            INTERRUPTS.forget(self)
 
     # -- stopping the service -------------------------------------------------------------------------------------
 

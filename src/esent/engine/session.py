@@ -126,6 +126,10 @@ class Session(SessionCore, Writer):
         with self._guard:
             self._depth -= 1
 
+    def is_used_by(self, thread: int) -> bool:
+        """Whether a thread is in a call with the session."""
+        return self._depth > 0 and self._user == thread
+
     def _current_owner(self) -> object:
         return ("context", self._context) if self._context is not None else ("thread", threading.get_ident())
 
