@@ -316,7 +316,6 @@ class NodeStore:
 
     def move(self, writer: Writer, name: TreeName, move: Move) -> None:
         """The page is empty then."""
-        ...
 
     def empty_tree(self, writer: Writer, name: TreeName, root: CachedPage, pages: Sequence[CachedPage]) -> None:
         """The root becomes a leaf without nodes, `pages` become empty."""
