@@ -98,8 +98,8 @@ class User:
         assert self.rows(index) == sorted(self.rows(None), key=lambda row: (row[1], row[0]))
 
 
-def opened(tmp_path: Path, users: int, rows: int = 20) -> tuple[Home, list[User]]:
-    home = Home(tmp_path / "live")
+def opened(tmp_path: Path, users: int, rows: int = 20, *, eager: bool = False) -> tuple[Home, list[User]]:
+    home = Home(tmp_path / "live", eager=eager)
     table = home.create_table("T1")
     for number in range(rows):
         home.insert(table, number, f"n{number % 7}")

@@ -279,8 +279,7 @@ def test_threads_write_while_an_index_is_built(tmp_path: Path) -> None:
 def test_a_cut_at_any_write_of_a_building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
     """Nothing is left of an index that was not finished, and nothing of the others' work is lost."""
     chosen = random.Random(5)
-    home, (writer, creator) = opened(tmp_path, 2, rows=40)
-    home._write_every_record()
+    home, (writer, creator) = opened(tmp_path, 2, rows=40, eager=True)
     home.database.store.cache.limit = 12
     states: list[tuple[int, list[tuple[int, bytes]]]] = []
 

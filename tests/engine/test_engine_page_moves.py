@@ -32,9 +32,9 @@ pytestmark = pytest.mark.usefixtures("clean_process")
 FATES = ["kept", "lost", "some", "torn"]
 
 
-def filled(folder: Path, *, rows: int = 1500) -> tuple[Home, Any, Any]:
+def filled(folder: Path, *, rows: int = 1500, eager: bool = False) -> tuple[Home, Any, Any]:
     """Two tables, the second behind most of the first, of which little is left."""
-    home = Home(folder)
+    home = Home(folder, eager=eager)
     first, second = home.create_table("T1"), home.create_table("T2")
     home.fill(second, range(10_000, 10_150))  # what a tree needs to grow is in front
     home.fill(first, range(rows))
@@ -134,9 +134,8 @@ def test_not_while_a_backup_is_on(tmp_path: Path) -> None:
 
 def test_a_cut_at_any_write_of_a_shrinking(tmp_path: Path) -> None:
     chosen = random.Random(3)
-    home, first, second = filled(tmp_path / "live", rows=700)
+    home, first, second = filled(tmp_path / "live", rows=700, eager=True)
     expected = numbers(home, first), numbers(home, second)
-    home._write_every_record()
     home.database.store.cache.limit = 12
     home.instance.flush_log()
     begun = len(home.files.recorder.changes)

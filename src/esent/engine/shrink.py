@@ -7,7 +7,6 @@ The record is durable before the file is cut: redo cuts it again, and takes reco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from esent.catalog.schema import Catalog
@@ -38,31 +37,44 @@ def clear_tail(database: AttachedDatabase, pages: int) -> None:
 
     JET_errBackupInProgress.
     """
-    instance, store = database.instance, database.store
-    with instance.lock:
-        forest = Forest.of(Catalog.load(store))
-    tables = forest.below[DATABASE_ROOT]
-    last, before = _last_in_extent(database, tables, pages), None
-    while last is not None and last != before:
-        with instance.lock:
-            if is_bound(store, [DATABASE_ROOT, *forest.roots.values()], last):
-                return
+    instance = database.instance
+    before: Extent | None = None
+    while (found := _end_to_clear(database, pages)) is not None and found[1] != before:
+        forest, last = found
         for start in range(last.last, last.first - 1, -_PORTION):
             with instance.backup.attaching(), instance.lock:
-                if instance.transactions.oldest_begin() is not None:
+                if not _is_free(database):
                     return
                 with instance.transactions.cleaning() as cleaner:
                     writer = cleaner if database.logged else UnloggedWriter(cleaner)
                     for pgno in range(start, max(start - _PORTION, last.first - 1), -1):
                         _move(database, writer, forest, pgno, last.first)
-        last, before = _last_in_extent(database, tables, pages), last
+        before = last
 
 
-def _last_in_extent(database: AttachedDatabase, tables: Sequence[int], pages: int) -> Extent | None:
-    """The extent of a table that ends the database; None where that is short enough, or ends otherwise."""
+def _end_to_clear(database: AttachedDatabase, pages: int) -> tuple[Forest, Extent] | None:
+    """The trees there are, and the extent of a table that ends the database; None where that is short enough, or where the end
+    cannot move."""
+    store = database.store
     with database.instance.lock:
-        last = last_needed(database.store)
-        return extent_at(database.store, tables, last) if last > pages else None
+        if not _is_free(database):
+            return None
+        last = last_needed(store)
+        if last <= pages:
+            return None
+        forest = Forest.of(Catalog.load(store))
+        extent = extent_at(store, forest.below[DATABASE_ROOT], last)
+        if extent is None or is_bound(store, [DATABASE_ROOT, *forest.roots.values()], extent):
+            return None
+        return forest, extent
+
+
+def _is_free(database: AttachedDatabase) -> bool:
+    """Whether the database is still in use, and nobody is changing it in a transaction."""
+    instance = database.instance
+    if instance.terminating or instance.service_stopped or instance.unavailable is not None or instance.log_failed:
+        return False
+    return database in instance.databases.all() and instance.transactions.oldest_begin() is None
 
 
 def _move(database: AttachedDatabase, writer: Writer, forest: Forest, pgno: int, limit: int) -> None:
