@@ -118,7 +118,11 @@ def test_what_is_in_the_way_is_named(db: esent.Database, people: esent.Table) ->
         problem = in_thread(lambda: people.update(1, age=4))
         assert isinstance(problem, esent.WriteConflictError)
         assert "in table people" in str(problem)
-    db.create_table("others", {"a": esent.Int32()})
+    with db.transaction():
+        db.create_table("others", {"a": esent.Int32()})
+        problem = in_thread(lambda: db.create_table("OTHERS", {"a": esent.Int32()}))
+        assert isinstance(problem, esent.JetError)
+        assert "tree" not in str(problem)
     with pytest.raises(esent.KeyDuplicateError, match="there is a table people"):
         db.rename_table("others", "people")
     assert db.tables == ["others", "people"]

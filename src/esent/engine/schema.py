@@ -350,14 +350,16 @@ class Schema:
     def _trees(self) -> CatalogTrees:
         database = self.database
 
-        def tree(objid: int, root: int) -> VersionedTree:
-            return VersionedTree(database, objid, root, True)
+        def tree(objid: int, root: int, name: str = "the catalogue") -> VersionedTree:
+            found = VersionedTree(database, objid, root, True)
+            found.title = name
+            return found
 
         def table_tree(name: str) -> VersionedTree | None:
             if name not in self.catalog:
                 return None
             table = self.catalog.table(name)
-            return tree(table.objid, table.root)
+            return tree(table.objid, table.root, f"table {name}")
 
         shadowed = SHADOW in self.catalog and not database.file.header.db_flags & SHADOWING_OFF
         return CatalogTrees(
