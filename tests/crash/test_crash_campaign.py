@@ -1,7 +1,7 @@
 """Power cuts at every write and every sync of lives with all there is: sessions, definitions, space, backups, restarts.
 
 The suite takes a few cuts of each life. All of them, each with one cut of the recovery after it, and all cuts of some
-recoveries, are 27,000 cuts; compiled some 25 to 60 ms for each recovery of one, an hour in all:
+recoveries, are 27,000 cuts; compiled some 25 to 60 ms for each recovery of one, an hour in all by reckoning:
 
     python -m pytest -m campaign tests/crash/test_crash_campaign.py
 
