@@ -1,3 +1,6 @@
+from esent.tree.live cimport Writer
+
+
 cdef class InstanceCore:
     cdef public object lock
     cdef public object state
@@ -5,8 +8,7 @@ cdef class InstanceCore:
     cdef public object unavailable
 
 
-cdef class SessionCore:
-    cdef public int level
+cdef class SessionCore(Writer):
     cdef public bint read_only
     cdef public int _depth
     cdef public object _context

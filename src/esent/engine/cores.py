@@ -13,6 +13,8 @@ try:
 except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
+from esent.tree.live import Writer
+
 if TYPE_CHECKING:
     from threading import RLock
 
@@ -35,10 +37,9 @@ class InstanceCore:
 
 
 @cython.cclass
-class SessionCore:
-    """Of `engine.session.Session`."""
+class SessionCore(Writer):
+    """Of `engine.session.Session`. It is a writer, as a class can only have one compiled line of ancestors."""
 
-    level: int
     read_only: bool
     _depth: int
     _context: int | None
