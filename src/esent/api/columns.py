@@ -75,18 +75,26 @@ class ColumnType:
 
 
 class Bool(ColumnType):
+    """True and False."""
+
     coltyp = Coltyp.BIT
 
 
 class UInt8(ColumnType):
+    """0 to 255."""
+
     coltyp = Coltyp.UNSIGNED_BYTE
 
 
 class Int16(ColumnType):
+    """-32,768 to 32,767."""
+
     coltyp = Coltyp.SHORT
 
 
 class UInt16(ColumnType):
+    """0 to 65,535."""
+
     coltyp = Coltyp.UNSIGNED_SHORT
 
 
@@ -114,26 +122,38 @@ class Int32(_Counting):
 
 
 class UInt32(ColumnType):
+    """32 bits without a sign."""
+
     coltyp = Coltyp.UNSIGNED_LONG
 
 
 class Int64(_Counting):
+    """64 bits with a sign."""
+
     coltyp = Coltyp.LONG_LONG
 
 
 class UInt64(ColumnType):
+    """64 bits without a sign."""
+
     coltyp = Coltyp.UNSIGNED_LONG_LONG
 
 
 class Currency(ColumnType):
+    """Decimals with four places."""
+
     coltyp = Coltyp.CURRENCY
 
 
 class Float32(ColumnType):
+    """A float of single precision."""
+
     coltyp = Coltyp.IEEE_SINGLE
 
 
 class Float64(ColumnType):
+    """A float as Python has it."""
+
     coltyp = Coltyp.IEEE_DOUBLE
 
 
@@ -144,6 +164,8 @@ class DateTime(ColumnType):
 
 
 class Guid(ColumnType):
+    """uuid.UUID."""
+
     coltyp = Coltyp.GUID
 
 

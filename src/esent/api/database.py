@@ -283,6 +283,7 @@ class Database:
         jet.JetDeleteTable(session.sesid, session.dbid, name)
 
     def rename_table(self, name: str, new: str) -> None:
+        """JetRenameTable. JET_errObjectNotFound, JET_errKeyDuplicate where the new name is taken."""
         self._forget(name)
         session = self.sessions.current()
         jet.JetRenameTable(session.sesid, session.dbid, name, new)

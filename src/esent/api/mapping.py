@@ -265,6 +265,7 @@ class PersistentDict(MutableMapping[K, V]):
         return value
 
     def get(self, key: Any, default: Any = None) -> Any:
+        """The value of a key, or `default`. TypeError for a pickled one where none is wanted."""
         name = sought_key(key)
         row = None if name is None else self._table.get(name)
         return default if row is None else self._value(row["value"])
@@ -360,6 +361,7 @@ class PersistentDict(MutableMapping[K, V]):
         self.pop(key)
 
     def pop(self, key: Any, default: Any = _MISSING) -> Any:
+        """Remove a key; its value, or `default`. KeyError where there is neither."""
         name = sought_key(key)
 
         def take() -> Any:
@@ -391,6 +393,8 @@ class PersistentDict(MutableMapping[K, V]):
         return item
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
+        """The value of a key, which gets `default` where it is not there."""
+
         def settle() -> Any:
             value = self.get(key, _MISSING)
             if value is _MISSING:

@@ -81,7 +81,7 @@ class Rows:
 
     def __len__(self) -> int:
         """Counts the entries, all of them."""
-        with self._table.session_cursor() as (cursor, layout):
+        with self._table.session_cursor() as (cursor, layout), cursor.lock:  # nobody deletes the first row before it is counted
             if not self._begin(cursor, layout, backward=False):
                 return 0
             return navigation.index_record_count(cursor)
