@@ -63,6 +63,7 @@ def precedes(rceid: int, other: int) -> bool:
 class OpenVersion:
     oper: int
     level: int
+    proxy: bool  # made by another session that built an index
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Demands:
         self.attached: set[int] = set()
         self.transactions: set[int] = set()
         self.rceids: set[int] = set()
+        self.proxies = 0  # records of what a session did in the name of another
         self.highest: dict[int, int] = {}  # dbtime by database
         self.version = LogVersion()  # of the log
         self.announced: dict[tuple[int, int], Any] = {}  # records of pages that are about to be taken into use
@@ -221,12 +223,13 @@ class Demands:
             self.require(not left, f"versions {left} are not undone")
         self.require(session.level <= MOST_LEVELS, f"level {session.level}")
 
-    def _add_version(self, session: OpenSession, rceid: int, oper: int, level: int) -> None:
+    def _add_version(self, session: OpenSession, rceid: int, oper: int, record: Any) -> None:
         self.require(rceid not in self.rceids, f"version {rceid} again")
         self.require(rceid % 2, f"the number {rceid} of a version")
         self.require(all(precedes(each, rceid) for each in session.versions), f"version {rceid} after a newer one")
         self.rceids.add(rceid)
-        session.versions[rceid] = OpenVersion(oper, level)
+        proxy = bool(record.flags & kinds.CONCURRENT_CREATE_INDEX)
+        session.versions[rceid] = OpenVersion(oper, record.level, proxy)
 
     # -- macros -----------------------------------------------------------------------------------------------------------
 
@@ -460,11 +463,16 @@ class Demands:
         if record.kind == kinds.UNDO_INFO:
             self._undo_info(redo, session, record)
             return
-        self.require(record.level == session.level, f"at level {record.level}, the session is at {session.level}")
+        # what the session does itself, or another one in its name that builds an index
+        mine = record.level == session.level or (
+            0 < record.level < session.level and record.flags & kinds.CONCURRENT_CREATE_INDEX
+        )
+        self.require(mine, f"at level {record.level}, the session is at {session.level}")
         highest = self.highest.get(record.dbid, 0)
         self.require(record.dbtime > highest or session.macro is not None, f"dbtime {record.dbtime} after {highest}")
         self.highest[record.dbid] = max(highest, record.dbtime)
         self._versions(session, record)
+        self.proxies += bool(record.flags & kinds.CONCURRENT_CREATE_INDEX)
         if session.macro is not None and record.dbtime == session.macro_dbtime:
             session.macro.append(record)
             return
@@ -482,13 +490,37 @@ class Demands:
             self._convert(record, page)
             return
         self._owned(db, record, page)
+        if record.kind == kinds.PAGE_MOVE:
+            self._page_move(db, record, page)
+            return
         self.require(page.is_leaf or record.kind in (kinds.SET_EXTERNAL_HEADER, kinds.EMPTY_TREE), "not on a leaf")
         judge = getattr(self, f"_{type(record).__name__}")
         judge(db, record, page)
 
+    def _page_move(self, db: Any, record: Any, page: CachedPage) -> None:
+        """A page goes elsewhere: its parent and its neighbours are those it has, at the dbtimes that the record says."""
+        self.require(not page.flags & (PAGE_ROOT | PAGE_SPACE_TREE), "a page that cannot move")
+        self.require(record.move_flags == 0, f"flags {record.move_flags:#x} of a root")
+        self.require((record.pgno_left, record.pgno_right) == (page.previous, page.next), "other neighbours")
+        for pgno, before in (
+            (record.pgno_parent, record.dbtime_parent_before),
+            (record.pgno_left, record.dbtime_left_before),
+            (record.pgno_right, record.dbtime_right_before),
+        ):
+            if pgno:
+                near = db.get(pgno)
+                self.require(near.objid == record.objid_fdp, f"page {pgno} is of tree {near.objid}")
+                self.require(near.dbtime == before < record.dbtime, f"page {pgno} has dbtime {near.dbtime} before")
+        parent = db.get(record.pgno_parent)
+        self.require(0 <= record.line_parent < parent.line_count, f"line {record.line_parent} of the parent")
+        self.require(parent.child(record.line_parent) == record.pgno, "the parent points elsewhere")
+        self.require(0 < record.pgno_dest <= db.file.page_count, f"page {record.pgno_dest} is behind the end of the file")
+        self.require(len(record.page_header) + len(record.page_trailer) <= page.page_size, "more than a page")
+        self._taken(db, record, record.pgno_dest)
+
     def _versions(self, session: OpenSession, record: Any) -> None:
         versioned = bool(record.flags & kinds.VERSIONED)
-        known = kinds.VERSIONED | kinds.UNIQUE | kinds.SPACE_TREE
+        known = kinds.VERSIONED | kinds.UNIQUE | kinds.SPACE_TREE | kinds.CONCURRENT_CREATE_INDEX
         self.require(not record.flags & ~known, f"flags {record.flags:#x}")
         if not isinstance(record, NodeRecord):
             self.require(not versioned, "a version of no node")
@@ -499,7 +531,9 @@ class Demands:
             if version is not None:
                 self.require(version.oper == record.oper, f"version {record.rceid} is of operation {version.oper}")
                 self.require(version.level == record.undo_level == session.level, f"version {record.rceid}: its level")
-                self.require(all(precedes(each, record.rceid) for each in session.versions), "a newer version is still open")
+                # one that follows from another is undone with it
+                newer = [each for rceid, each in session.versions.items() if not precedes(rceid, record.rceid)]
+                self.require(version.proxy or all(each.proxy for each in newer), "a newer version is still open")
             return
         self.require(versioned == bool(record.rceid), f"version {record.rceid} with flags {record.flags:#x}")
         self.require(not (versioned and record.flags & kinds.SPACE_TREE), "a version in a space tree")
@@ -515,9 +549,9 @@ class Demands:
             kinds.DELTA64: kinds.OPER_DELTA64,
         }
         self.require(record.kind in opers, "an operation that has no version")
-        self._add_version(session, record.rceid, opers.get(record.kind, 0), record.level)
+        self._add_version(session, record.rceid, opers.get(record.kind, 0), record)
         if record.kind == kinds.FLAG_INSERT_AND_REPLACE_DATA:
-            self._add_version(session, record.rceid_replace, kinds.OPER_REPLACE, record.level)
+            self._add_version(session, record.rceid_replace, kinds.OPER_REPLACE, record)
 
     def _undo_info(self, redo: Redo, session: OpenSession, record: Any) -> None:
         self.require(record.dbtime == record.dbtime_before == NOTHING, "it changes no page")

@@ -342,3 +342,79 @@ def test_two_databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run.term()
     demands = replayed(folder, tmp_path / "goal", monkeypatch)
     assert missing(demands, ["MacroInfo", "MacroInfo2", "DetachDB", "AttachDB"]) == []
+
+
+def _put(sesid: Any, table: Any, columns: list[Any], number: int, text: bytes, prepare: int = jet.JET_prepInsert) -> None:
+    jet.JetPrepareUpdate(sesid, table, prepare)
+    if prepare == jet.JET_prepInsert:
+        jet.JetSetColumn(sesid, table, columns[0], number.to_bytes(4, "little"))
+    jet.JetSetColumn(sesid, table, columns[1], text)
+    jet.JetUpdate(sesid, table)
+
+
+def _table(run: Running, dbid: Any, name: str) -> tuple[Any, list[Any]]:
+    table = jet.JetCreateTable(run.sesid, dbid, name)
+    number = jet.JetAddColumn(run.sesid, table, "n", jet.JET_COLUMNDEF(coltyp=jet.JET_coltypLong))
+    text = jet.JetAddColumn(run.sesid, table, "t", jet.JET_COLUMNDEF(coltyp=jet.JET_coltypText, cp=1252))
+    jet.JetCreateIndex(run.sesid, table, "n", jet.JET_bitIndexPrimary, "+n\0\0")
+    jet.JetCloseTable(run.sesid, table)  # it was for this session alone
+    return jet.JetOpenTable(run.sesid, dbid, name), [number, text]
+
+
+@pytest.mark.parametrize("outcome", ["commit", "rollback", "crash"])
+def test_an_index_built_beside_the_levels_of_a_transaction(
+    outcome: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an index takes over from open transactions is logged as theirs, of the level it belongs to, and flagged."""
+    folder = tmp_path / "life"
+    folder.mkdir()
+    run = Running(folder, "beside", AlternateDatabaseRecoveryPath=str(folder))
+    dbid = jet.JetCreateDatabase(run.sesid, run.path())
+    table, columns = _table(run, dbid, "T")
+    for each in range(60):
+        _put(run.sesid, table, columns, each, b"%03d" % (each % 20) * 20)
+    writer = jet.JetBeginSession(run.instance)
+    cursor = jet.JetOpenTable(writer, jet.JetOpenDatabase(writer, run.path()), "T")
+    for level in range(3):
+        jet.JetBeginTransaction(writer)
+        for each in range(100 * (level + 1), 100 * (level + 1) + 40):
+            _put(writer, cursor, columns, each, b"%03d" % (each % 30) * 20)
+        for each in range(10 * level, 10 * level + 5):
+            jet.JetMakeKey(writer, cursor, each.to_bytes(4, "little"), jet.JET_bitNewKey)
+            jet.JetSeek(writer, cursor, jet.JET_bitSeekEQ)
+            _put(writer, cursor, columns, each, b"changed", jet.JET_prepReplace)
+    jet.JetCreateIndex(run.sesid, table, "t", 0, "+t\0\0")
+    jet.JetRollback(writer, 0)
+    jet.JetCommitTransaction(writer, 0)
+    if outcome == "crash":
+        end_instances()
+        reset_process()
+        run = Running(folder, "beside", AlternateDatabaseRecoveryPath=str(folder))
+    elif outcome == "commit":
+        jet.JetCommitTransaction(writer, 0)
+    else:
+        jet.JetRollback(writer, 0)
+    run.term()
+    demands = replayed(folder, tmp_path / "goal", monkeypatch)
+    assert missing(demands, ["Insert", "Split2", "Undo", "Commit"]) == []
+    assert demands.proxies > 50
+
+
+def test_pages_that_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "life"
+    folder.mkdir()
+    run = Running(folder, "moves")
+    dbid = jet.JetCreateDatabase(run.sesid, run.path())
+    first, columns = _table(run, dbid, "T1")
+    second, _ = _table(run, dbid, "T2")
+    for each in range(600):
+        _put(run.sesid, first, columns, each, b"x" * 200)
+    for each in range(300):
+        _put(run.sesid, second, columns, each, b"y" * 200)
+    jet.JetCloseTable(run.sesid, first)
+    jet.JetDeleteTable(run.sesid, dbid, "T1")
+    jet.JetIdle(run.sesid, 0)
+    jet.JetResizeDatabase(run.sesid, dbid, 0)
+    run.term()
+    demands = replayed(folder, tmp_path / "goal", monkeypatch)
+    assert missing(demands, ["PageMove", "ShrinkDB"]) == []

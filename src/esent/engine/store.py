@@ -383,7 +383,10 @@ class DatabaseStore(NodeStore):
     def _head(self, writer: Writer, name: TreeName, page: CachedPage, dbtime: int, line: int, rceid: int) -> Head:
         """The fields every record about a node begins with."""
         flags = (
-            (kinds.VERSIONED if rceid else 0) | (kinds.UNIQUE if name.unique else 0) | (kinds.SPACE_TREE if name.space else 0)
+            writer.mark
+            | (kinds.VERSIONED if rceid else 0)
+            | (kinds.UNIQUE if name.unique else 0)
+            | (kinds.SPACE_TREE if name.space else 0)
         )
         return (
             writer.procid,
@@ -578,7 +581,7 @@ class DatabaseStore(NodeStore):
 
     def _split_record(self, writer: Writer, name: TreeName, level: SplitLevel, dbtime: int) -> Split2:
         page = level.page
-        flags = (kinds.UNIQUE if name.unique else 0) | (kinds.SPACE_TREE if name.space else 0)
+        flags = writer.mark | (kinds.UNIQUE if name.unique else 0) | (kinds.SPACE_TREE if name.space else 0)
         record = Split2(writer.procid, self.dbid, page.pgno, dbtime, page.dbtime, writer.trx_begin0, writer.level, 0, flags)
         record.pgno_fdp, record.objid_fdp = name.fdp, name.objid
         record.line_oper = level.line
@@ -705,7 +708,7 @@ class DatabaseStore(NodeStore):
         root, name = conversion.root, conversion.name
         self._announce(writer, name.objid, conversion.secondary_first, conversion.secondary_first + 1)
         dbtime = self._next_dbtime(root)
-        flags = kinds.UNIQUE if name.unique else 0
+        flags = writer.mark | (kinds.UNIQUE if name.unique else 0)
         record = ConvertFDP2(
             writer.procid,
             self.dbid,

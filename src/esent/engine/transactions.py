@@ -127,13 +127,14 @@ class UnloggedWriter(Writer):
         """There is nothing to precede."""
 
 
-class OuterLevelWriter(Writer):
-    """A session as pages see it that change for one of its outer levels."""
+class ProxyWriter(Writer):
+    """A session as pages see it that another one changes in its name, for one of its levels, while it builds an index."""
 
     def __init__(self, session: Writer, level: int) -> None:
         super().__init__(session.instance, session.procid)
         self.level = level
         self.trx_begin0 = session.trx_begin0
+        self.mark = kinds.CONCURRENT_CREATE_INDEX
         self._session = session
 
     def log_begin(self) -> None:

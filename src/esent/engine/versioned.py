@@ -18,7 +18,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
 from esent.constants import codes
-from esent.engine.transactions import OuterLevelWriter, UnloggedWriter, Writer
+from esent.engine.transactions import ProxyWriter, UnloggedWriter, Writer
 from esent.engine.versioned_cursor import VersionedCursor
 from esent.errors import JetError, jet_error
 from esent.pages.edit import NODE_DELETED
@@ -459,10 +459,7 @@ class VersionedTree:
                     raise self._refusal(codes.JET_errWriteConflict, "changing a node that another session is changing")
         if transaction.commit0:
             return self._writer(session), 0
-        owner: Writer = transaction.owner
-        level = transaction.level_of(original)
-        if level < transaction.level:
-            owner = OuterLevelWriter(owner, level)
+        owner = ProxyWriter(transaction.owner, transaction.level_of(original))
         return self._writer(owner), self.store.next_rceid()
 
     # -- what roll-back and clean-up ask for -----------------------------------------------------------------------------

@@ -72,7 +72,9 @@ def _record(
     third: bytes,
 ) -> bytes:
     """The head that all have; lengths, u16 each and together `count` bytes, in one number; and what they are the lengths of."""
-    flags: cython.int = _VERSIONED if rceid else 0
+    flags: cython.int = who.mark
+    if rceid:
+        flags |= _VERSIONED
     if which.unique:
         flags |= _UNIQUE
     if which.space:

@@ -9,6 +9,7 @@ cdef class Writer:
     cdef public long long trx_begin0
     cdef public int logged_level
     cdef public object begin_position
+    cdef public int mark
 
 
 cdef class TreeName:

@@ -32,7 +32,8 @@ MERGE_KEY_CHANGE, MERGE_DELETE_NODE, MERGE_PAGE_BECOMES_EMPTY = 1, 2, 4
 class Writer:
     """Who changes pages, as the log knows it: a number, a transaction, a level.
 
-    `level` is how many are open, `logged_level` how many of them the log knows of, `begin_position` where Begin0 is.
+    `level` is how many are open, `logged_level` how many of them the log knows of, `begin_position` where Begin0 is. `mark` is
+    a flag that all its records carry.
     """
 
     procid: int
@@ -40,6 +41,7 @@ class Writer:
     trx_begin0: int
     logged_level: int
     begin_position: Lgpos
+    mark: int
 
     def __init__(self, procid: int) -> None:
         self.procid = procid
@@ -47,6 +49,7 @@ class Writer:
         self.trx_begin0 = 0
         self.logged_level = 0
         self.begin_position = LGPOS_MIN
+        self.mark = 0
 
     def log_begin(self) -> None:
         """Log the begin of the levels that are not in the log yet."""
