@@ -7,6 +7,13 @@ from esent.tree.live cimport NodeStore, TreeName, Writer
 from esent.versions.store cimport VersionStore
 
 
+cdef class DatabaseStore(NodeStore)
+
+
+cdef class Steadiness:
+    cdef DatabaseStore _store
+
+
 cdef class DatabaseStore(NodeStore):
     cdef readonly int dbid
     cdef readonly object file

@@ -15,8 +15,8 @@ try:
 except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from esent.constants import codes
@@ -105,6 +105,22 @@ _LIMIT: cython.longlong = DBTIME_LIMIT
 
 Head = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 """The fields of a record about a node, up to the object id."""
+
+
+@cython.cclass
+class Steadiness:
+    """While it is entered no page of a store leaves memory."""
+
+    _store: DatabaseStore
+
+    def __init__(self, store: DatabaseStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        self._store._steady += 1
+
+    def __exit__(self, *_error: object) -> None:
+        self._store._steady -= 1
 
 
 @cython.cclass
@@ -269,13 +285,8 @@ class DatabaseStore(NodeStore):
             self.cache.trim()
         return 0
 
-    @contextmanager
-    def steady(self) -> Iterator[None]:
-        self._steady += 1
-        try:
-            yield
-        finally:
-            self._steady -= 1
+    def steady(self) -> Steadiness:
+        return Steadiness(self)
 
     @cython.ccall
     def reserved(self, page: CachedPage, beside: Bookmark | None) -> cython.Py_ssize_t:
@@ -559,7 +570,10 @@ class DatabaseStore(NodeStore):
 
     def split(self, writer: Writer, name: TreeName, levels: Sequence[SplitLevel], operation: Operation | None) -> None:
         self._announce(writer, name.objid, *[level.pgno_new for level in levels if level.pgno_new])
-        dbtime = self._common_dbtime(page for level in levels for page in (level.page, level.right) if page is not None)
+        touched: list[CachedPage | None] = []
+        for each in levels:
+            touched += (each.page, each.right)
+        dbtime = self._common_dbtime(touched)
         chain = [self._split_record(writer, name, level, dbtime) for level in levels]
         records: list[Record] = list(chain)
         folded = None
@@ -571,13 +585,17 @@ class DatabaseStore(NodeStore):
             unversioned = Operation(operation.kind, operation.line, operation.key, operation.data)
             folded = self._operation_record(writer, name, leaf, dbtime, unversioned)
             folded.flags = logged.flags
-        pages = [pgno for each in chain for pgno in (each.pgno, each.pgno_new, each.pgno_right) if pgno]
+        pages = [pgno for split in chain for pgno in (split.pgno, split.pgno_new, split.pgno_right) if pgno]
         self._log_macro(writer, dbtime, records, pages)
         self._begun = writer.begin_position
         redo_split(self, self._sessions, self._session, self._position.generation, chain, folded)
 
-    def _common_dbtime(self, pages: Iterable[CachedPage]) -> int:
-        return max((self._next_dbtime(page) for page in pages), default=0)
+    def _common_dbtime(self, pages: Iterable[CachedPage | None]) -> int:
+        dbtime: cython.longlong = 0
+        for page in pages:
+            if page is not None:
+                dbtime = max(dbtime, self._next_dbtime(page))
+        return dbtime
 
     def _split_record(self, writer: Writer, name: TreeName, level: SplitLevel, dbtime: int) -> Split2:
         page = level.page
@@ -631,9 +649,7 @@ class DatabaseStore(NodeStore):
         self._position = self.log.append_all([bracket[0], *records, bracket[1], info])[-1]
 
     def merge(self, writer: Writer, name: TreeName, levels: Sequence[MergeLevel]) -> None:
-        dbtime = self._common_dbtime(
-            page for level in levels for page in (level.page, level.left, level.right) if page is not None
-        )
+        dbtime = self._common_dbtime(page for level in levels for page in (level.page, level.left, level.right))
         chain = [self._merge_record(writer, name, level, dbtime) for level in levels]
         pages = [pgno for each in chain for pgno in (each.pgno, each.pgno_left, each.pgno_right) if pgno]
         self._log_macro(writer, dbtime, chain, pages)

@@ -82,6 +82,8 @@ class PageImage(Protocol):
 
     def node_flags(self, line: int) -> int: ...
 
+    def flagged(self, flags: int) -> list[int]: ...
+
     def seek(self, key: bytes, data: bytes | None = None) -> tuple[int, bool]: ...
 
 
@@ -331,7 +333,7 @@ class Transactions:
     def dead_lines(self, dbid: int, page: PageImage) -> list[int]:
         """The lines of a leaf whose nodes are flagged deleted and have no versions: a clean-up has not come to them, or never
         will, because of a crash."""
-        lines = [line for line in range(page.line_count) if page.node_flags(line) & NODE_DELETED]
+        lines = page.flagged(NODE_DELETED)
         tree = self.store.known_tree(dbid, page.objid) if lines else None
         if tree is None or not tree.chains:
             return lines

@@ -11,6 +11,8 @@ cdef class CachedPage(MutablePage):
     cdef public list pending
     cdef public bint used
 
+    cdef CachedPage _fresh(self)
+
 
 cdef class BufferCache:
     cdef readonly Py_ssize_t page_size

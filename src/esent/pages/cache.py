@@ -39,17 +39,19 @@ class CachedPage(MutablePage):
     pending: list[Any]
     used: bool
 
-    @classmethod
-    def of(cls, data: bytes, pgno: int) -> CachedPage:
-        return cls(data, pgno)._fresh()
-
-    @classmethod
-    def made(cls, page_size: int, pgno: int, objid: int, flags: int, dbtime: int) -> CachedPage:
-        """A page that did not exist before."""
-        page = cls.initialise(page_size, pgno, objid, flags, dbtime)
-        assert isinstance(page, CachedPage)
+    @staticmethod
+    def of(data: bytes, pgno: int) -> CachedPage:
+        page: CachedPage = CachedPage(data, pgno)
         return page._fresh()
 
+    @staticmethod
+    def made(page_size: int, pgno: int, objid: int, flags: int, dbtime: int) -> CachedPage:
+        """A page that did not exist before."""
+        page: CachedPage = CachedPage.__new__(CachedPage)
+        page._set_up(page_size, pgno, objid, flags, dbtime)
+        return page._fresh()
+
+    @cython.cfunc
     def _fresh(self) -> CachedPage:
         self.dirty = False
         self.generation = 0

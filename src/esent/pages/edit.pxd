@@ -19,6 +19,7 @@ cdef class MutablePage:
     cdef Py_ssize_t _cut
     cdef bint _equal
 
+    cdef int _set_up(self, Py_ssize_t page_size, Py_ssize_t pgno, long long objid, long long flags, long long dbtime)
     cdef long long changed_at(self)
     cpdef int changed(self, long long dbtime)
     cdef int lines(self)

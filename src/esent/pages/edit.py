@@ -91,23 +91,36 @@ class MutablePage:
     def initialise(cls, page_size: int, pgno: int, objid: int, flags: int, dbtime: int) -> MutablePage:
         """A fresh page: zeroed, an empty external header, no nodes."""
         page: MutablePage = cls.__new__(cls)
-        page.data = bytearray(page_size)
-        page.page_size = page_size
-        page.pgno = pgno
-        page._large = page_size > 8192
-        page._header = 80 if page._large else 40
-        page._compact_mask = 0x7FFF if page._large else 0x1FFF
-        page.data[24:28] = objid.to_bytes(4, "little")
-        page.dbtime = dbtime
-        page.flags = flags | PAGE_NEW_RECORD_FORMAT
-        if page._large:
-            page.data[64:68] = pgno.to_bytes(4, "little")
-        if flags & PAGE_PRE_INIT:
-            put16(page.data, 28, page_size - page._header)
-        else:
-            put16(page.data, 28, page_size - page._header - 4)
-            put16(page.data, 34, 1)
+        page._set_up(page_size, pgno, objid, flags, dbtime)
         return page
+
+    @cython.cfunc
+    def _set_up(
+        self,
+        page_size: cython.Py_ssize_t,
+        pgno: cython.Py_ssize_t,
+        objid: cython.longlong,
+        flags: cython.longlong,
+        dbtime: cython.longlong,
+    ) -> cython.int:
+        data: bytearray = bytearray(page_size)
+        self.data = data
+        self.page_size = page_size
+        self.pgno = pgno
+        self._large = page_size > 8192
+        self._header = 80 if self._large else 40
+        self._compact_mask = 0x7FFF if self._large else 0x1FFF
+        put64(data, 8, dbtime)
+        data[24:28] = objid.to_bytes(4, "little")
+        data[36:40] = (flags | PAGE_NEW_RECORD_FORMAT).to_bytes(4, "little")
+        if self._large:
+            data[64:68] = pgno.to_bytes(4, "little")
+        if flags & PAGE_PRE_INIT:
+            put16(data, 28, page_size - self._header)
+        else:
+            put16(data, 28, page_size - self._header - 4)
+            put16(data, 34, 1)
+        return 0
 
     def twin(self) -> MutablePage:
         """The page as it stands, in an object of its own."""
@@ -308,6 +321,16 @@ class MutablePage:
     def node_flags(self, line: cython.Py_ssize_t) -> cython.int:
         self._find(line)
         return self._flags
+
+    def flagged(self, flags: cython.int) -> list[int]:
+        """The lines whose nodes have any of these flags."""
+        found: list[int] = []
+        line: cython.Py_ssize_t
+        for line in range(self.lines()):
+            self._find(line)
+            if self._flags & flags:
+                found.append(line)
+        return found
 
     @cython.ccall
     def change_node_flags(self, line: cython.Py_ssize_t, clear: cython.int, flags: cython.int) -> cython.int:
