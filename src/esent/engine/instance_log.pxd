@@ -1,5 +1,6 @@
 # What other compiled modules call without the interpreter in between.
 
+from esent.engine.statistics cimport Counters
 from esent.log.sink cimport RecordSink
 from esent.log.writer cimport LogStream
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esent.constants import codes, params
-from esent.engine.statistics import ThreadCounters, thread_counters
+from esent.engine.statistics import COUNTERS, Counters, ThreadCounters
 from esent.errors import JetError, jet_error
 from esent.log import kinds
 from esent.log.checkpoint import ATTACH_LIST_IN_USE, Checkpoint
@@ -53,7 +53,7 @@ class InstanceLog(RecordSink):
         self._path: Path = checkpoint_path
         self._guard: threading.RLock = threading.RLock()  # of the live checkpoint and its file, behind the gate
         self._live: Checkpoint = Checkpoint(signature=stream.signature, dbms_param=dbms_param)
-        self._counters: ThreadCounters = thread_counters()
+        self._counters: ThreadCounters = COUNTERS
         stream.attachments = self.attachments
         stream.checkpoint = lambda: self.checkpoint_position
         stream.on_new_generation = self._new_generation
@@ -111,9 +111,9 @@ class InstanceLog(RecordSink):
 
     @cython.cfunc
     def _count(self, records: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.int:
-        counts = self._counters.counts
-        counts[0] += records
-        counts[1] += size
+        counters: Counters = self._counters.mine
+        counters.log_records += records
+        counters.log_bytes += size
         return 0
 
     def _may_roll(self, size: int) -> bool:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from esent import _uncompiled as cython  # type: ignore[no-redef]
+
 import threading
 
 
-class ThreadCounters(threading.local):
+@cython.cclass
+class Counters:
     """Numbers of one thread since it began."""
 
+    log_records: int
+    log_bytes: int
+
     def __init__(self) -> None:
-        self.counts = [0, 0]  # records, bytes: one look-up in what belongs to the thread, instead of one for each number
-
-    @property
-    def log_records(self) -> int:
-        return self.counts[0]
-
-    @property
-    def log_bytes(self) -> int:
-        return self.counts[1]
+        self.log_records = 0
+        self.log_bytes = 0
 
 
-_COUNTERS = ThreadCounters()
+class ThreadCounters(threading.local):
+    """The counters of each thread."""
+
+    def __init__(self) -> None:
+        self.mine = Counters()
 
 
-def thread_counters() -> ThreadCounters:
-    return _COUNTERS
+COUNTERS = ThreadCounters()
+
+
+def thread_counters() -> Counters:
+    """Those of the calling thread."""
+    return COUNTERS.mine

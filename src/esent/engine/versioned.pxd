@@ -1,2 +1,3 @@
+from esent.engine.cores cimport SessionCore
 from esent.tree.write cimport WritableTree
 from esent.versions.store cimport Chain, Transaction, TreeVersions, Version, VersionStore

@@ -18,6 +18,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
 from esent.constants import codes
+from esent.engine.cores import SessionCore
 from esent.engine.transactions import ProxyWriter, UnloggedWriter, Writer
 from esent.engine.versioned_cursor import VersionedCursor
 from esent.errors import JetError, jet_error
@@ -364,7 +365,7 @@ class VersionedTree:
     @cython.cfunc
     def _require_writable(self, session: Session) -> None:
         """A transaction that only reads may still change temporary tables."""
-        if self.dbid:
+        if self.dbid and not (isinstance(session, SessionCore) and not session.read_only):
             session.require_writable()
 
     @cython.cfunc

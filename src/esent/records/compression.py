@@ -227,10 +227,10 @@ def xpress_decompress(stream: bytes, size: int) -> bytes:
 
 @cython.boundscheck(False)
 @cython.wraparound(False)
-def xpress_compress(data: bytes, most_looks: cython.int = _LOOKS) -> bytes | None:
+def xpress_compress(data: bytes) -> bytes | None:
     """The XPRESS stream of `data`, such that the decoder of Windows takes it; None where it would not be shorter.
 
-    Greedy, with the longest of the last `most_looks` matches; `data` of at most 65535 bytes.
+    Greedy, with the longest of the last few matches; `data` of at most 65535 bytes.
     """
     if not _SMALLEST_STREAM < len(data) <= _LARGEST:
         return None
@@ -260,7 +260,7 @@ def xpress_compress(data: bytes, most_looks: cython.int = _LOOKS) -> bytes | Non
         if i + 3 <= matchable:
             slot = _slot(data, i)
             candidate = _get(latest, slot) - 1
-            looks = most_looks
+            looks = _LOOKS
             while candidate >= 0 and i - candidate <= 8192 and looks > 0:
                 if i + best < matchable and data[candidate + best] == data[i + best]:
                     length = 0
@@ -416,17 +416,16 @@ def looks_random(data: bytes) -> bool:
     return squares / expected < 500
 
 
-def compress(data: bytes, *, minimum_for_xpress: int = MINIMUM_FOR_XPRESS, most_looks: int = _LOOKS) -> bytes | None:
+def compress(data: bytes, *, minimum_for_xpress: int = MINIMUM_FOR_XPRESS) -> bytes | None:
     """`data` compressed as the engine would, scheme byte included; None where it stores it plain.
 
-    `minimum_for_xpress` is JET_paramMinDataForXpress, `most_looks` as in `xpress_compress`. Schemes 1 to 3 only, which every
-    engine reads.
+    `minimum_for_xpress` is JET_paramMinDataForXpress. Schemes 1 to 3 only, which every engine reads.
     """
     if not data or looks_random(data):
         return None
     packed = pack_unicode(data)
     if len(data) >= minimum_for_xpress:
-        stream = xpress_compress(data, most_looks)
+        stream = xpress_compress(data)
         if stream is not None and len(stream) + _XPRESS_HEADER < len(data):
             whole = bytes((SCHEME_XPRESS << 3, len(data) & 0xFF, len(data) >> 8)) + stream
             return packed if packed is not None and len(packed) < len(whole) else whole

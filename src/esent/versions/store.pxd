@@ -48,6 +48,7 @@ cdef class Version:
     cdef public object undo
     cdef public object cleanup
 
+    cdef int _set_up(self, Transaction transaction, int oper, long long rceid, Chain chain)
     cdef long long _size(self)
 
 

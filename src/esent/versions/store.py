@@ -44,6 +44,7 @@ FIRST_RCEID = 0xFFFFFFAF  # odd and close to the end of 32 bits, so that every c
 VERSION_OVERHEAD = 160  # bytes a version counts beside key, data and image
 
 _WORD: cython.longlong = 0xFFFFFFFF
+_STEP: cython.longlong = RCEID_STEP
 _SIGN: cython.longlong = 0x80000000
 # the same numbers, which compiled are no objects
 _INSERT: cython.int = OPER_INSERT
@@ -148,6 +149,10 @@ class Version:
     def __init__(
         self, transaction: Transaction, oper: cython.int, rceid: cython.longlong = 0, chain: Chain | None = None
     ) -> None:
+        self._set_up(transaction, oper, rceid, chain)
+
+    @cython.cfunc
+    def _set_up(self, transaction: Transaction, oper: cython.int, rceid: cython.longlong, chain: Chain | None) -> cython.int:
         self.transaction: Transaction = transaction
         self.oper: int = oper
         self.rceid: int = rceid
@@ -159,6 +164,7 @@ class Version:
         self.pgno: int = 0
         self.undo: Callable[[], None] | None = None
         self.cleanup: Callable[[Any], None] | None = None
+        return 0
 
     @property
     def size(self) -> int:
@@ -249,7 +255,7 @@ class VersionStore:
     @cython.ccall
     def next_rceid(self) -> cython.longlong:
         """The id of a version; odd, so never 0."""
-        self._last_rceid = self._last_rceid + RCEID_STEP & _WORD
+        self._last_rceid = self._last_rceid + _STEP & _WORD
         return self._last_rceid
 
     def begin(self, owner: Any, lingering: Transaction | None = None) -> Transaction:
@@ -372,7 +378,8 @@ class VersionStore:
         chain: Chain | None = tree.chains.get(place)
         if chain is None:
             chain = tree.chains[place] = Chain(tree, key, b"" if tree.unique else data)
-        version = Version(transaction, oper, rceid, chain)
+        version: Version = Version.__new__(Version)
+        version._set_up(transaction, oper, rceid, chain)
         version.before = before
         version.offset = offset
         version.delta = delta
