@@ -578,17 +578,12 @@ class DatabaseStore(NodeStore):
         records: list[Record] = list(chain)
         folded = None
         if operation is not None:
-            leaf = levels[-1].page
-            logged = self._operation_record(writer, name, leaf, dbtime, operation)
-            records.append(logged)
-            # the versions are not redo's to make here, but the node is marked all the same
-            unversioned = Operation(operation.kind, operation.line, operation.key, operation.data)
-            folded = self._operation_record(writer, name, leaf, dbtime, unversioned)
-            folded.flags = logged.flags
+            folded = self._operation_record(writer, name, levels[-1].page, dbtime, operation)
+            records.append(folded)
         pages = [pgno for split in chain for pgno in (split.pgno, split.pgno_new, split.pgno_right) if pgno]
         self._log_macro(writer, dbtime, records, pages)
         self._begun = writer.begin_position
-        redo_split(self, self._sessions, self._session, self._position.generation, chain, folded)
+        redo_split(self, None, None, self._position.generation, chain, folded)
 
     def _common_dbtime(self, pages: Iterable[CachedPage | None]) -> int:
         dbtime: cython.longlong = 0

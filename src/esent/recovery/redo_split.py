@@ -64,13 +64,13 @@ def _contradiction(record: Split2, what: str) -> JetError:
 
 def redo_split(
     db: RedoPages,
-    sessions: SessionTable,
-    session: Session,
+    sessions: SessionTable | None,
+    session: Session | None,
     generation: int,
     chain: list[Split2],
     operation: NodeRecord | None,
 ) -> None:
-    """Apply the whole chain, top level first."""
+    """Apply the whole chain, top level first. Without `sessions` the versions of what is changed are the caller's."""
     for number, record in enumerate(chain):
         child = chain[number + 1] if number + 1 < len(chain) else None
         level = _Level(record, child, operation if child is None else None)
@@ -143,7 +143,7 @@ def _with_operation(record: Split2, operation: NodeRecord | None, before: Cached
     return lines
 
 
-def _redo_level(db: RedoPages, sessions: SessionTable, session: Session, generation: int, level: _Level) -> None:
+def _redo_level(db: RedoPages, sessions: SessionTable | None, session: Session | None, generation: int, level: _Level) -> None:
     record = level.record
     vertical = record.split_type == kinds.SPLIT_VERTICAL
     leaf = level.child is None
@@ -158,7 +158,7 @@ def _redo_level(db: RedoPages, sessions: SessionTable, session: Session, generat
 
     moved_with_the_new = vertical or record.line_oper >= record.line_split
     operation_page = (needs_new if moved_with_the_new else source is not None) and (source or image)
-    if level.operation is not None:
+    if level.operation is not None and sessions is not None and session is not None:
         _make_versions(sessions, session, level.operation, operation_page or None, record)
 
     new = None

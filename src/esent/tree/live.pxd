@@ -19,6 +19,32 @@ cdef class TreeName:
     cdef readonly bint space
 
 
+cdef class Operation:
+    cdef readonly int kind
+    cdef readonly Py_ssize_t line
+    cdef readonly bytes key
+    cdef readonly bytes data
+    cdef readonly long long rceid
+    cdef readonly long long rceid_replace
+
+
+cdef class SplitLevel:
+    cdef readonly CachedPage page
+    cdef public Py_ssize_t line
+    cdef public long long pgno_new
+    cdef readonly int kind
+    cdef public int oper
+    cdef readonly Py_ssize_t at
+    cdef public Py_ssize_t count
+    cdef public Py_ssize_t prefix_new
+    cdef readonly Py_ssize_t prefix_left
+    cdef readonly bytes prefix
+    cdef readonly bytes key_parent
+    cdef public CachedPage right
+    cdef public CachedPage parent
+    cdef readonly bint with_image
+
+
 cdef class NodeStore:
     cdef readonly Py_ssize_t page_size
     cdef public long long growth

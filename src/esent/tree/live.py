@@ -93,7 +93,7 @@ class TreeName:
         return f"TreeName({self.objid}, {self.fdp}, unique={self.unique}, space={self.space})"
 
 
-@dataclass(slots=True)
+@cython.cclass
 class Operation:
     """A change to one node of a leaf that a split carries out by the way. `line` counts as if it were done."""
 
@@ -101,32 +101,78 @@ class Operation:
     line: int
     key: bytes
     data: bytes
-    rceid: int = 0
-    rceid_replace: int = 0
+    rceid: int
+    rceid_replace: int
+
+    def __init__(
+        self,
+        kind: cython.int,
+        line: cython.Py_ssize_t,
+        key: bytes,
+        data: bytes,
+        rceid: cython.longlong = 0,
+        rceid_replace: cython.longlong = 0,
+    ) -> None:
+        self.kind = kind
+        self.line = line
+        self.key = key
+        self.data = data
+        self.rceid = rceid
+        self.rceid_replace = rceid_replace
 
 
-@dataclass(slots=True)
+@cython.cclass
 class SplitLevel:
     """What a split does to one level of the tree.
 
     Without `pgno_new` the page only gets a pointer, before `line`. Else the nodes from `at` on, of `count` with the new one
-    (`oper` at `line`), move to the new page; `prefix_new` and `prefix_left` are the lines whose key becomes the page's prefix.
+    (`oper` at `line`), move to the new page; `prefix_new` and `prefix_left` are the lines whose key becomes the page's prefix,
+    `prefix` is that of the page that stays. For the owner to set: `pgno_new`, and the pages beside and above.
     """
 
     page: CachedPage
     line: int
-    pgno_new: int = 0
-    kind: int = 0
-    oper: int = OPER_NONE
-    at: int = 0
-    count: int = 0
-    prefix_new: int = -1
-    prefix_left: int = -1
-    prefix: bytes = b""  # of the page that stays
-    key_parent: bytes = b""
-    right: CachedPage | None = None
-    parent: CachedPage | None = None
-    with_image: bool = True
+    pgno_new: int
+    kind: int
+    oper: int
+    at: int
+    count: int
+    prefix_new: int
+    prefix_left: int
+    prefix: bytes
+    key_parent: bytes
+    right: CachedPage | None
+    parent: CachedPage | None
+    with_image: bool
+
+    def __init__(
+        self,
+        page: CachedPage,
+        line: cython.Py_ssize_t,
+        *,
+        kind: cython.int = 0,
+        oper: cython.int = OPER_NONE,
+        at: cython.Py_ssize_t = 0,
+        count: cython.Py_ssize_t = 0,
+        prefix_new: cython.Py_ssize_t = -1,
+        prefix_left: cython.Py_ssize_t = -1,
+        prefix: bytes = b"",
+        key_parent: bytes = b"",
+        with_image: cython.bint = True,
+    ) -> None:
+        self.page = page
+        self.line = line
+        self.pgno_new = 0
+        self.kind = kind
+        self.oper = oper
+        self.at = at
+        self.count = count
+        self.prefix_new = prefix_new
+        self.prefix_left = prefix_left
+        self.prefix = prefix
+        self.key_parent = key_parent
+        self.right = self.parent = None
+        self.with_image = with_image
 
 
 @dataclass(slots=True)

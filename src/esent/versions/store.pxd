@@ -23,6 +23,7 @@ cdef class Chain:
     cdef readonly list versions
     cdef public bint deleted
 
+    cdef int _set_up(self, TreeVersions tree, bytes key, bytes data)
     cpdef int conflicts(self, int oper, Transaction writer)
 
 

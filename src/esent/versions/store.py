@@ -89,11 +89,16 @@ class Chain:
     """The versions of one node, oldest first. `deleted`: the node may have to go from its page once the chain is empty."""
 
     def __init__(self, tree: TreeVersions, key: bytes, data: bytes) -> None:
+        self._set_up(tree, key, data)
+
+    @cython.cfunc
+    def _set_up(self, tree: TreeVersions, key: bytes, data: bytes) -> cython.int:
         self.tree: TreeVersions = tree
         self.key: bytes = key
         self.data: bytes = data
         self.versions: list[Version] = []
         self.deleted: bool = False
+        return 0
 
     @cython.ccall
     def conflicts(self, oper: cython.int, writer: Transaction) -> cython.int:
@@ -377,7 +382,9 @@ class VersionStore:
         place: bytes | tuple[bytes, bytes] = key if tree.unique else (key, data)
         chain: Chain | None = tree.chains.get(place)
         if chain is None:
-            chain = tree.chains[place] = Chain(tree, key, b"" if tree.unique else data)
+            chain = Chain.__new__(Chain)
+            chain._set_up(tree, key, b"" if tree.unique else data)
+            tree.chains[place] = chain
         version: Version = Version.__new__(Version)
         version._set_up(transaction, oper, rceid, chain)
         version.before = before
