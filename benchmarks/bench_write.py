@@ -63,7 +63,7 @@ class Esent:
             yield
 
     def insert(self, rows: Iterable[Row]) -> None:
-        self._table.insert_many({"k": k, "n": n, "v": v} for k, n, v in rows)
+        self._table.insert_many([{"k": k, "n": n, "v": v} for k, n, v in rows])
 
     def update(self, keys: Iterable[int], value: bytes) -> None:
         for key in keys:

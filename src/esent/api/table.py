@@ -465,11 +465,12 @@ class Table:
     def insert_many(self, rows: Iterable[Mapping[str, Any]], *, commit_every: int | None = None) -> int:
         """Insert rows; their number. All or none, in one transaction; or so many a transaction, which a large load wants.
 
-        A few are taken at a time, and are in the table before more are asked for. Raises as `insert`, TypeError for what is
-        not a row.
+        A list or tuple is quickest. Of anything else rows are taken one by one, and each is in the table before the next is
+        asked for. Raises as `insert`, TypeError for what is not a row.
         """
         if commit_every is not None and commit_every < 1:
             raise jet_error(codes.JET_errInvalidParameter, f"a commit every {commit_every} rows")
+        size = _ROWS_AT_ONCE if isinstance(rows, list | tuple) else 1
         source = iter(rows)
         count = 0
         more = True
@@ -477,7 +478,7 @@ class Table:
             more = False
             with self.database.transaction(), self.session_cursor() as (cursor, layout):
                 left = commit_every
-                while run := list(itertools.islice(source, _ROWS_AT_ONCE if left is None else min(_ROWS_AT_ONCE, left))):
+                while run := list(itertools.islice(source, size if left is None else min(size, left))):
                     self._insert_run(cursor, layout, run)
                     count += len(run)
                     if left is not None:

@@ -73,8 +73,8 @@ class NodeTree(Protocol):
     def flag_insert_and_replace(
         self, writer: Writer, key: bytes, data: bytes, *, rceid: int = 0, rceid_replace: int = 0
     ) -> None: ...
-    def replace(self, writer: Writer, key: bytes, data_bookmark: bytes, new_data: bytes, *, rceid: int = 0) -> None: ...
-    def flag_delete(self, writer: Writer, key: bytes, data_bookmark: bytes, *, rceid: int = 0) -> None: ...
+    def replace(self, writer: Writer, key: bytes, data_bookmark: bytes, new_data: bytes, *, rceid: int = 0) -> int | None: ...
+    def flag_delete(self, writer: Writer, key: bytes, data_bookmark: bytes, *, rceid: int = 0) -> int | None: ...
     def delete(self, writer: Writer, key: bytes, data_bookmark: bytes) -> None: ...
     def delta(
         self, writer: Writer, key: bytes, data_bookmark: bytes, offset: int, delta: int, size: int, *, rceid: int = 0
@@ -231,7 +231,11 @@ class VersionedTree:
             self._require_room(transaction, key, b"", len(before))
             rceid = self.store.next_rceid() if self.versioned else 0
             writer = self._writer(session)
-            self.nodes.replace(writer, key, b"", new_data, rceid=rceid)
+            pages = self._pages
+            if pages is not None:
+                pages.replace(writer, key, b"", new_data, rceid)
+            else:
+                self.nodes.replace(writer, key, b"", new_data, rceid=rceid)
             if transaction is not None and rceid:
                 pgno = self._page_of(key, b"")
                 self.store.add(transaction, self.versions, OPER_REPLACE, key, b"", rceid, before, 0, 0, pgno)
@@ -267,7 +271,11 @@ class VersionedTree:
             self.store.epoch += 1
             return
         rceid = self.store.next_rceid()
-        self.nodes.flag_delete(writer, key, bookmark, rceid=rceid)
+        pages = self._pages
+        if pages is not None:
+            pages.flag_delete(writer, key, bookmark, rceid)
+        else:
+            self.nodes.flag_delete(writer, key, bookmark, rceid=rceid)
         pgno = self._page_of(key, bookmark)
         self.store.add(transaction, self.versions, OPER_FLAG_DELETE, key, bookmark, rceid, b"", 0, 0, pgno)
 

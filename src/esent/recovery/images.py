@@ -18,7 +18,7 @@ from __future__ import annotations
 from esent.constants import codes
 from esent.errors import JetError, jet_error
 from esent.log.kinds import IMAGE_COMPRESSED, IMAGE_DEHYDRATED
-from esent.records.compression import decompress
+from esent.records.compression import compress, decompress
 
 _SAME_LENGTH = 0x20
 _INSERT = 0x40
@@ -69,18 +69,21 @@ def _corrupt(at: int) -> JetError:
 
 
 def logged_image(page: bytes) -> tuple[bytes, int]:
-    """A whole page as it goes into the log, and its flags: without the gap before the tags.
-
-    It could be compressed as well. But its tree waits while it is logged, and time is dearer than the few bytes.
-    """
+    """A whole page as it goes into the log, and its flags: without the gap before the tags, and compressed where that pays."""
+    flags = 0
+    image = page
     header = _SMALL_HEADER if len(page) <= _SMALL_PAGE else _LARGE_HEADER
     free, used = int.from_bytes(page[28:30], "little"), int.from_bytes(page[32:34], "little")
     tags = 4 * (int.from_bytes(page[34:36], "little") & 0xFFF)
     body = header + used
     gap = len(page) - tags - body
     if 0 < gap <= free:
-        return page[:28] + (free - gap).to_bytes(2, "little") + page[30:body] + page[len(page) - tags :], IMAGE_DEHYDRATED
-    return page, 0
+        image = page[:28] + (free - gap).to_bytes(2, "little") + page[30:body] + page[len(page) - tags :]
+        flags = IMAGE_DEHYDRATED
+    small = compress(image)
+    if small is not None and len(small) < len(image):
+        return small, flags | IMAGE_COMPRESSED
+    return image, flags
 
 
 def page_ends(page: bytes | bytearray, dbtime: int) -> tuple[bytes, bytes]:

@@ -40,3 +40,8 @@ cdef class WritableTree:
     cpdef Position find(self, bytes key, bytes data=*)
     cpdef long long page_of(self, bytes key, bytes data_bookmark=*)
     cpdef int insert(self, Writer writer, bytes key, bytes data, long long rceid=*)
+    cpdef int replace(self, Writer writer, bytes key, bytes data_bookmark, bytes new_data, long long rceid=*)
+    cpdef int flag_delete(self, Writer writer, bytes key, bytes data_bookmark=*, long long rceid=*)
+    cdef Py_ssize_t _line(self, Writer writer, bytes key, bytes data)
+    cdef CachedPage _leaf_found(self)
+    cdef bint _can_grow(self, CachedPage page, Py_ssize_t line, bytes data)

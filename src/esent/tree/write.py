@@ -402,23 +402,32 @@ class WritableTree:
                 return
         raise self._wrong(page, "splitting makes no room", codes.JET_errDatabaseCorrupted)
 
-    def replace(self, writer: Writer, key: bytes, data_bookmark: bytes, new_data: bytes, *, rceid: int = 0) -> None:
+    @cython.ccall
+    def replace(
+        self, writer: Writer, key: bytes, data_bookmark: bytes, new_data: bytes, rceid: cython.longlong = 0
+    ) -> cython.int:
         """Give a node of a unique tree other data."""
+        line: cython.Py_ssize_t
+        page: CachedPage
         for _ in range(_SPLITS):
-            page, line = self._node(writer, key, data_bookmark)
+            line = self._line(writer, key, data_bookmark)
+            page = self._leaf_found()
             if self._can_grow(page, line, new_data):
                 self.store.replace(writer, self.name, page, line, new_data, rceid)
                 self._done(page, line)
-                return
+                return 0
             if self._split(writer, key, Operation(OPER_REPLACE, line, key, new_data, rceid)):
-                return
-        raise self._wrong(page, "splitting makes no room", codes.JET_errDatabaseCorrupted)
+                return 0
+        raise self._wrong(self._root(), "splitting makes no room", codes.JET_errDatabaseCorrupted)
 
-    def flag_delete(self, writer: Writer, key: bytes, data_bookmark: bytes = b"", *, rceid: int = 0) -> None:
+    @cython.ccall
+    def flag_delete(self, writer: Writer, key: bytes, data_bookmark: bytes = b"", rceid: cython.longlong = 0) -> cython.int:
         """Set the deleted flag of a node."""
-        page, line = self._node(writer, key, data_bookmark)
+        line: cython.Py_ssize_t = self._line(writer, key, data_bookmark)
+        page: CachedPage = self._leaf_found()
         self.store.flag_delete(writer, self.name, page, line, rceid)
         self._done(page, line)
+        return 0
 
     def delete(self, writer: Writer, key: bytes, data_bookmark: bytes = b"") -> None:
         """Remove a node. A page that has no other one goes back to the free space of the tree."""
@@ -467,19 +476,32 @@ class WritableTree:
 
     def _node(self, writer: Writer, key: bytes, data: bytes) -> tuple[CachedPage, int]:
         """Page and line of a node that is there; the writer may change it now."""
+        line = self._line(writer, key, data)
+        return self._leaf_found(), line
+
+    @cython.cfunc
+    def _line(self, writer: Writer, key: bytes, data: bytes) -> cython.Py_ssize_t:
+        """The line of a node that is there, on the leaf found; the writer may change it now."""
         bookmark_data = None if self.unique else data
         if not self._still_found(key, bookmark_data):
             self.store.trim()
         self.store.begin(writer)
         line: cython.Py_ssize_t = self._locate(key, bookmark_data)
+        if line < 0:
+            what = f"tree {self.objid} has no node with this bookmark"
+            raise jet_error(codes.JET_errRecordDeleted, what, page=self._leaf_found().pgno)
+        return line
+
+    @cython.cfunc
+    def _leaf_found(self) -> CachedPage:
+        """The leaf that was found last."""
         page = self._near
         assert page is not None
-        if line < 0:
-            raise jet_error(codes.JET_errRecordDeleted, f"tree {self.objid} has no node with this bookmark", page=page.pgno)
-        return page, line
+        return page
 
-    def _can_grow(self, page: CachedPage, line: cython.Py_ssize_t, data: bytes) -> bool:
-        grown = len(data) - page.value_size(line)
+    @cython.cfunc
+    def _can_grow(self, page: CachedPage, line: cython.Py_ssize_t, data: bytes) -> cython.bint:
+        grown: cython.Py_ssize_t = len(data) - page.value_size(line)
         if grown <= 0:
             return True
         if grown > page.free:
