@@ -94,10 +94,24 @@ def test_a_handler_of_the_program_stays(tmp_path: Path) -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_calls_are_looked_after_again_when_the_program_has_put_pythons_handler_back(tmp_path: Path) -> None:
+    with esent.open(tmp_path / "one" / "a.edb"):
+        ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+        assert ours is not signal.default_int_handler
+        with esent.open(tmp_path / "other" / "b.edb"):
+            assert signal.getsignal(signal.SIGINT) == ours
+
+
 def test_an_instance_of_another_thread_is_looked_after_as_far_as_possible(tmp_path: Path) -> None:
     made: list[esent.Database] = []
     thread = threading.Thread(target=lambda: made.append(esent.open(tmp_path / "a.edb")))
     thread.start()
     thread.join()
-    made[0].create_table("t", {"a": esent.Int32()})
+    made[0].create_table("t", {"a": esent.Int32()}, primary_key="a").insert_many([{"a": number} for number in range(5)])
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)  # the interrupt ends it
+    assert sorted(row.a for row in made[0]["t"]) == list(range(5))
     made[0].close()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert esent.verify(tmp_path / "a.edb").ok

@@ -34,7 +34,7 @@ from esent.versions.store import (
     Chain,
     Transaction,
     Version,
-    add_to_counter,
+    as_it_was,
 )
 
 if TYPE_CHECKING:
@@ -229,18 +229,7 @@ class _CatchingUp:
         node = self.tree.nodes.find(chain.key)
         if node is None:
             return None
-        data, deleted = node.data, bool(node.flags & NODE_DELETED)
-        for version in reversed(chain.versions[count:]):
-            oper = version.oper
-            if oper == OPER_INSERT:
-                deleted = True
-            elif oper == OPER_FLAG_DELETE:
-                deleted = False
-            elif oper == OPER_REPLACE:
-                data = version.before
-            elif oper in _DELTAS:
-                data = add_to_counter(data, version.offset, -version.delta, version.delta_size)
-        return None if deleted else data
+        return as_it_was(chain, count, node.data, deleted=bool(node.flags & NODE_DELETED))
 
     def _reader_after(self, chain: Chain, version: Version) -> Session | None:
         """Who sees the long values of a record as they were after a change; nobody does if the same transaction went on."""

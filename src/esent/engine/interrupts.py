@@ -32,7 +32,6 @@ class Interrupts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[Instance] = set()
-        self._installed = False
         self._waiting_since: float | None = None
         self._is_ours = False  # the interrupt under way is one that is tried again
 
@@ -40,19 +39,15 @@ class Interrupts:
         """Look after the calls of an instance from now on; where a thread other than the main one asks, as far as possible."""
         with self._lock:
             self._running.add(instance)
-            if not self._installed and _is_main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            if _is_main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 signal.signal(signal.SIGINT, self._handle)
-                self._installed = True
 
     def forget(self, instance: Instance) -> None:
         """The instance has ended; with the last one Python's own handler comes back, unless somebody has put another one."""
         with self._lock:
             self._running.discard(instance)
-            if self._running or not self._installed or not _is_main_thread():
-                return
-            if signal.getsignal(signal.SIGINT) == self._handle:
+            if not self._running and _is_main_thread() and signal.getsignal(signal.SIGINT) == self._handle:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._installed = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         tried_again, self._is_ours = self._is_ours, False

@@ -15,6 +15,7 @@ try:
 except ImportError:
     from esent import _uncompiled as cython  # type: ignore[no-redef]
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -92,6 +93,7 @@ from esent.tree.live import (
     TreeName,
     Writer,
 )
+from esent.tree.space import Extent
 from esent.tree.write import DEFAULT_DENSITY, WritableTree
 from esent.versions.store import VersionStore
 
@@ -105,6 +107,12 @@ _LIMIT: cython.longlong = DBTIME_LIMIT
 
 Head = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 """The fields of a record about a node, up to the object id."""
+
+
+def _is_in(pgno: int, extents: Sequence[Extent]) -> bool:
+    """Whether a page is in one of some extents that are in order."""
+    place = bisect_left(extents, pgno, key=lambda extent: extent.last)
+    return place < len(extents) and extents[place].first <= pgno
 
 
 @cython.cclass
@@ -240,9 +248,9 @@ class DatabaseStore(NodeStore):
         self.begin(writer)
         kind = kinds.FDP_INDEX if self.get(name.fdp).flags & PAGE_INDEX else kinds.FDP_TABLE
         self._log(FreeFDP(self.dbid, name.fdp, writer.trx_begin0, kind))
-        allocate.free_tree(self, writer, name)
-        self._trees = {key: tree for key, tree in self._trees.items() if key[1] != name.fdp}
-        self.space_trees = {key: tree for key, tree in self.space_trees.items() if key[0] != name.objid}
+        freed = allocate.free_tree(self, writer, name)
+        self._trees = {key: tree for key, tree in self._trees.items() if not _is_in(key[1], freed)}
+        self.space_trees = {key: tree for key, tree in self.space_trees.items() if not _is_in(key[1], freed)}
 
     def take_page(self, writer: Writer, name: TreeName, near: int) -> int:
         return allocate.take_page(self, writer, name, near)

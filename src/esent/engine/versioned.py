@@ -373,8 +373,9 @@ class VersionedTree:
     @cython.cfunc
     def _require_writable(self, session: Session) -> None:
         """A transaction that only reads may still change temporary tables."""
-        if self.dbid and not (isinstance(session, SessionCore) and not session.read_only):
-            session.require_writable()
+        if not self.dbid or (isinstance(session, SessionCore) and not session.read_only):
+            return
+        session.require_writable()
 
     @cython.cfunc
     def _writer(self, session: Writer) -> Writer:

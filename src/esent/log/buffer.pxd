@@ -1,5 +1,8 @@
 # What other compiled modules call without the interpreter in between.
 
+from esent.pages.words cimport store
+
+
 cdef class SegmentBuffer:
     cdef readonly long long generation
     cdef readonly Py_ssize_t isec

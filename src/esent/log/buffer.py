@@ -24,6 +24,9 @@ from esent.log.scan import MIN_FRAGMENT, SEGMENT_HEADER, SEGMENT_SIZE
 from esent.log.segments import MARK_OFFSET, batch_mark, seal, segment_head
 from esent.pages.primitives import Lgpos, LogTime
 
+if not cython.compiled:
+    from esent.pages.words import store
+
 BODY = SEGMENT_SIZE - SEGMENT_HEADER
 MOST_BUFFERED = 256  # segments; more are written, though not yet waited for
 _BEGIN = struct.Struct("<BIH")
@@ -38,22 +41,6 @@ _MIN_FRAGMENT: cython.Py_ssize_t = MIN_FRAGMENT
 _BEGIN_SIZE: cython.Py_ssize_t = _BEGIN.size
 _PIECE_SIZE: cython.Py_ssize_t = _PIECE.size
 _position = tuple.__new__  # what the constructor of a named tuple does in the end
-
-
-@cython.cfunc
-def _copy(
-    segment: bytearray, at: cython.Py_ssize_t, data: bytes, start: cython.Py_ssize_t, count: cython.Py_ssize_t
-) -> cython.int:
-    """Copy `count` bytes of `data` from `start` on, which are there and fit, to offset `at`."""
-    if cython.compiled:
-        i: cython.Py_ssize_t
-        goal: cython.p_char = cython.cast(cython.p_char, segment) + at
-        source: cython.p_char = cython.cast(cython.p_char, data) + start
-        for i in range(count):
-            goal[i] = source[i]
-    else:
-        segment[at : at + count] = data[start : start + count]
-    return 0
 
 
 @cython.cclass
@@ -151,7 +138,7 @@ class SegmentBuffer:
         if size > _SIZE - at or len(self._current) != _SIZE:
             return None
         self.ib = at + size
-        _copy(self._current, at, data, 0, size)
+        store(self._current, at, data, 0, size)
         return _position(Lgpos, (self.generation, self.isec, at))
 
     @cython.ccall
@@ -186,19 +173,19 @@ class SegmentBuffer:
         else:
             segment = self._current
         if size <= room:
-            _copy(segment, self.ib, data, 0, size)
+            store(segment, self.ib, data, 0, size)
             self.ib += size
             return place
         done = room - _BEGIN_SIZE
-        _copy(segment, self.ib, _BEGIN.pack(FRAGMENT_BEGIN, size, done), 0, _BEGIN_SIZE)
-        _copy(segment, self.ib + _BEGIN_SIZE, data, 0, done)
+        store(segment, self.ib, _BEGIN.pack(FRAGMENT_BEGIN, size, done), 0, _BEGIN_SIZE)
+        store(segment, self.ib + _BEGIN_SIZE, data, 0, done)
         while done < size:
             segment = self._open()
             piece = size - done
             if piece > _BODY - _PIECE_SIZE:
                 piece = _BODY - _PIECE_SIZE
-            _copy(segment, _HEADER, _PIECE.pack(FRAGMENT, piece), 0, _PIECE_SIZE)
-            _copy(segment, _HEADER + _PIECE_SIZE, data, done, piece)
+            store(segment, _HEADER, _PIECE.pack(FRAGMENT, piece), 0, _PIECE_SIZE)
+            store(segment, _HEADER + _PIECE_SIZE, data, done, piece)
             self.ib = _HEADER + _PIECE_SIZE + piece
             done += piece
         return place

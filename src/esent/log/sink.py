@@ -17,6 +17,7 @@ from esent.pages.primitives import Lgpos
 class RecordSink:
     """A log as those see it who append to it; everything is durable after a `flush` of its position.
 
+    A base class, so that a store of pages reaches either log in compiled code.
     `pressing`: the log has become so deep that old pages should be written before more is changed.
     """
 

@@ -236,9 +236,11 @@ def _shrink_source(record: Split2, page: CachedPage, contents: _Listed | Lines, 
         page.flags = record.split_page_flags
         page.fill([(0, _ROOT_KEY, record.pgno_new.to_bytes(4, "little"))], page.external_header())
         return
+    append = record.split_type == kinds.SPLIT_APPEND
+    header = page.external_header() if append or page.is_root else record.prefix_split_new
     page.flags = record.split_page_flags
-    if record.split_type != kinds.SPLIT_APPEND or last != page.line_count:  # else what is there stays as it lies
-        contents.lay(page, 0, last, page.external_header() if page.is_root else record.prefix_split_new)
+    if not append or last != page.line_count:  # else what is there stays as it lies
+        contents.lay(page, 0, last, header)
     if leaf:
         page.uncommitted_free = record.uncommitted_free_source
         page.next = record.pgno_new

@@ -496,8 +496,8 @@ def create_tree(
         return name
 
 
-def free_tree(store: NodeStore, writer: Writer, name: TreeName) -> None:
-    """All a tree owns, the trees below it included, goes to its parent. Nobody may use it any more."""
+def free_tree(store: NodeStore, writer: Writer, name: TreeName) -> list[Extent]:
+    """All a tree owns, the trees below it included, goes to its parent: what that is, in order. Nobody may use it any more."""
     store.begin(writer)
     with store.steady():
         space = Space(store, writer, name)
@@ -508,6 +508,7 @@ def free_tree(store: NodeStore, writer: Writer, name: TreeName) -> None:
         parent = space.parent()
         for extent in extents:
             parent.give_back(extent.first, extent.pages)
+        return extents
 
 
 def settle_space(store: NodeStore, writer: Writer, name: TreeName) -> None:

@@ -33,7 +33,7 @@ class Writer:
     """Who changes pages, as the log knows it: a number, a transaction, a level.
 
     `level` is how many are open, `logged_level` how many of them the log knows of, `begin_position` where Begin0 is. `mark` is
-    a flag that all its records carry.
+    a flag that all its records carry. A base class: who writes says how its transaction begins.
     """
 
     procid: int
@@ -235,6 +235,7 @@ class Conversion:
 class NodeStore:
     """Pages of one database, and logged changes to them. Lines and pages are those of now: look them up before each call.
 
+    A base class, of which trees call everything: compiled code reaches the store above through it.
     `growth`: pages by which the file grows at least; `fragment`: runs of free pages below this go along with the extent
     beside them. `space_trees`, by object id and root, are kept for whoever allocates.
     """

@@ -222,6 +222,24 @@ def view(chain: Chain | None, data: bytes, reader: Transaction | None, *, delete
     return None if deleted else data
 
 
+def as_it_was(chain: Chain, count: int, data: bytes, *, deleted: bool) -> bytes | None:
+    """The data of a node when it had the first `count` of its versions, or None if it was not there.
+
+    `data` and `deleted` are what is on the page.
+    """
+    for version in reversed(chain.versions[count:]):
+        oper = version.oper
+        if oper == _INSERT:
+            deleted = True
+        elif oper == _FLAG_DELETE:
+            deleted = False
+        elif oper == _REPLACE:
+            data = version.before
+        elif oper in _DELTA_SIZE:
+            data = add_to_counter(data, version.offset, -version.delta, version.delta_size)
+    return None if deleted else data
+
+
 def add_to_counter(data: bytes, offset: int, delta: int, size: int) -> bytes:
     """The data with `delta` added to the little-endian counter of `size` bytes at `offset`, wrapping around."""
     value = int.from_bytes(data[offset : offset + size], "little") + delta & (1 << 8 * size) - 1
